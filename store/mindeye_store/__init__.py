@@ -1,0 +1,66 @@
+"""The feature store: images, trials, voxel metadata and targets as sharded zarr v3 arrays.
+
+Depends on numpy and zarr only. Names are loaded on first use (PEP 562), because importing zarr
+takes longer than the command line's whole start-up budget.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mindeye_store.errors import (
+        InvalidInput,
+        MindeyeError,
+        MissingResource,
+        PartialResult,
+        Requeue,
+        StoreLocked,
+        UsageProblem,
+    )
+    from mindeye_store.read import Reader
+    from mindeye_store.store import Store, create_store, open_store
+    from mindeye_store.subjects import Roi, Subject
+    from mindeye_store.verify import Problem, verify_store
+
+_HOMES = {
+    "InvalidInput": "errors",
+    "MindeyeError": "errors",
+    "MissingResource": "errors",
+    "PartialResult": "errors",
+    "Problem": "verify",
+    "Reader": "read",
+    "Requeue": "errors",
+    "Roi": "subjects",
+    "Store": "store",
+    "StoreLocked": "errors",
+    "Subject": "subjects",
+    "UsageProblem": "errors",
+    "create_store": "store",
+    "open_store": "store",
+    "verify_store": "verify",
+}
+__all__ = [
+    "InvalidInput",
+    "MindeyeError",
+    "MissingResource",
+    "PartialResult",
+    "Problem",
+    "Reader",
+    "Requeue",
+    "Roi",
+    "Store",
+    "StoreLocked",
+    "Subject",
+    "UsageProblem",
+    "create_store",
+    "open_store",
+    "verify_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
