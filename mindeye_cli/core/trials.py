@@ -1,0 +1,149 @@
+"""Which trials show which image: the only place where splits are turned into row numbers.
+
+Shapes: `V` voxels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindeye_store import InvalidInput, Store, Subject
+
+Split = Literal["train", "test", "all"]
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+# What the store's `split` array holds.
+TRAIN, TEST = 0, 1
+# Trials read at once while averaging: bounds the memory at any number of trials.
+CHUNK_TRIALS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageTrials:
+    """Trials of one subject grouped by the image they show.
+
+    Attributes
+    ----------
+    image_rows : int64 array (n_images,)
+        Global image rows of the store, ascending.
+    trial_rows : int64 array (n_trials,)
+        Trials of the first image, then of the second, ...; in the order they were recorded.
+    starts : int64 array (n_images + 1,)
+        Image `i` owns `trial_rows[starts[i]:starts[i + 1]]`.
+    """
+
+    image_rows: Rows
+    trial_rows: Rows
+    starts: Rows
+
+    @property
+    def counts(self) -> Rows:
+        """Number of trials of every image, int64 (n_images,)."""
+        return np.diff(self.starts)
+
+    @property
+    def groups(self) -> Rows:
+        """Position of the image behind every entry of `trial_rows`, int64 (n_trials,)."""
+        return np.repeat(np.arange(len(self.image_rows), dtype=np.int64), self.counts)
+
+    def take(self, positions: Rows) -> ImageTrials:
+        """Keep the images at these positions, with all of their trials."""
+        counts = self.counts[positions]
+        offsets = np.repeat(self.starts[positions] - np.cumsum(counts) + counts, counts)
+        return ImageTrials(
+            image_rows=self.image_rows[positions],
+            trial_rows=self.trial_rows[offsets + np.arange(counts.sum(), dtype=np.int64)],
+            starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        )
+
+
+def image_trials(subject: Subject, split: Split, exclude: Rows | None = None) -> ImageTrials:
+    """Group one subject's trials by image.
+
+    Parameters
+    ----------
+    subject : Subject
+    split : {"train", "test", "all"}
+        The subject's own split.
+    exclude : int64 array, optional
+        Global image rows to leave out, whatever the subject's split says.
+
+    Returns
+    -------
+    ImageTrials
+
+    Raises
+    ------
+    InvalidInput
+        No trial is left.
+    """
+    image_of_trial = np.asarray(subject.image_index, dtype=np.int64)
+    labels = np.asarray(subject.split)
+    keep = np.ones(len(labels), dtype=bool)
+    if split != "all":
+        keep = labels == (TRAIN if split == "train" else TEST)
+    if exclude is not None:
+        keep &= ~np.isin(image_of_trial, exclude)
+    trials = np.flatnonzero(keep)
+    if not len(trials):
+        raise InvalidInput(
+            f"the subject has no {split} trials",
+            where=f"subject {subject.name}",
+            fix="mindeye store info STORE lists subjects and splits",
+        )
+    trials = trials[np.argsort(image_of_trial[trials], kind="stable")]
+    rows, counts = np.unique(image_of_trial[trials], return_counts=True)
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return ImageTrials(image_rows=rows, trial_rows=trials.astype(np.int64), starts=starts)
+
+
+def test_images_any_subject(store: Store) -> Rows:
+    """Images that are test for at least one subject of the store: they train nobody.
+
+    Returns
+    -------
+    int64 array, ascending global image rows.
+    """
+    rows = [np.empty(0, dtype=np.int64)]
+    for name in store.subjects:
+        subject = store.subject(name)
+        labels = np.asarray(subject.split)
+        rows.append(np.asarray(subject.image_index, dtype=np.int64)[labels == TEST])
+    return np.unique(np.concatenate(rows))
+
+
+def training_trials(store: Store, subject: Subject) -> ImageTrials:
+    """One subject's training trials, without any image that is test for any subject."""
+    return image_trials(subject, "train", exclude=test_images_any_subject(store))
+
+
+def average_trials(subject: Subject, trials: ImageTrials) -> Floats:
+    """Mean response to every image.
+
+    Returns
+    -------
+    float32 array (n_images, V)
+        Accumulated in float64, trial by trial in recorded order.
+    """
+    sums = np.zeros((len(trials.image_rows), subject.voxels.shape[1]), dtype=np.float64)
+    groups = trials.groups
+    for start in range(0, len(groups), CHUNK_TRIALS):
+        part = slice(start, start + CHUNK_TRIALS)
+        np.add.at(sums, groups[part], subject.voxels.read(trials.trial_rows[part]))
+    return (sums / trials.counts[:, None]).astype(np.float32)
+
+
+def average_voxels(subject: Subject, split: Split) -> tuple[Floats, Rows]:
+    """Mean response to every image of a split, and the images' global rows.
+
+    Returns
+    -------
+    voxels : float32 array (n_images, V)
+    image_rows : int64 array (n_images,), ascending
+    """
+    trials = image_trials(subject, split)
+    return average_trials(subject, trials), trials.image_rows
