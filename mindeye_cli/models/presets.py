@@ -1,0 +1,60 @@
+"""Sizes of the two presets; number of voxels, tokens and widths of targets come from the data.
+
+`paper` is every configuration's default and is written out so that a run records it. `scene` suits the
+built-in encoder (17 tokens of width 128, latents of 4x16x16) and two CPU cores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+HIGH_LEVEL: dict[str, dict[str, Any]] = {
+    "paper": {
+        "hidden": 4096,
+        "blocks": 4,
+        "dropout_in": 0.5,
+        "dropout": 0.15,
+        "projector_hidden": 2048,
+        "prior": {"depth": 6, "heads": 12, "dim_head": 64, "timesteps": 100},
+    },
+    "scene": {
+        "hidden": 512,
+        "blocks": 2,
+        "dropout_in": 0.5,
+        "dropout": 0.15,
+        "projector_hidden": 256,
+        "prior": {"depth": 4, "heads": 4, "dim_head": 32, "timesteps": 100},
+    },
+}
+
+LOW_LEVEL: dict[str, dict[str, Any]] = {
+    "paper": {
+        "latent_channels": 4,
+        "latent_size": 64,
+        "hidden": 4096,
+        "blocks": 4,
+        "dropout_in": 0.5,
+        "dropout": 0.25,
+        "map_channels": 64,
+        "map_size": 16,
+        "upsampler_channels": (64, 128, 256),
+        "layers_per_block": 1,
+        "norm_groups": 32,
+        "maps_width": 512,
+    },
+    # A 4x4 map has as many positions as the encoder has pooled patch tokens, its teacher's features.
+    "scene": {
+        "latent_channels": 4,
+        "latent_size": 16,
+        "hidden": 512,
+        "blocks": 2,
+        "dropout_in": 0.5,
+        "dropout": 0.25,
+        "map_channels": 64,
+        "map_size": 4,
+        "upsampler_channels": (32, 64, 128),
+        "layers_per_block": 1,
+        "norm_groups": 16,
+        "maps_width": 128,
+    },
+}

@@ -1,0 +1,90 @@
+"""The prior's denoiser: brain tokens and a noisy image embedding in, the clean embedding out.
+
+Shapes: `B` batch, `T` tokens, `D` token width. Sequence: T brain tokens, one time token, T noisy image
+tokens; the last T positions are the output (Scotti et al. 2023, section 3.3 and appendix A.3.1).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mindeye_cli.models.prior.config import PriorConfig
+from mindeye_cli.models.prior.transformer import PriorTransformer
+
+
+class TimeToken(nn.Sequential):
+    """MLP over a sinusoid of the raw step number, with two hidden layers of twice the width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            nn.Linear(width, 2 * width),
+            nn.SiLU(),
+            nn.Linear(2 * width, 2 * width),
+            nn.SiLU(),
+            nn.Linear(2 * width, width),
+        )
+        self.width = width
+
+    def forward(self, times: Tensor) -> Tensor:
+        """Map integer steps (B,) to tokens (B, D)."""
+        half = self.width // 2
+        steps = torch.arange(half, device=times.device, dtype=torch.float32)
+        angles = times[:, None].float() * torch.exp(steps * -(math.log(10000.0) / (half - 1)))
+        out: Tensor = super().forward(torch.cat((angles.sin(), angles.cos()), dim=-1))
+        return out
+
+
+class PriorNetwork(nn.Module):
+    """Transformer that predicts the clean, scaled image tokens.
+
+    Parameters
+    ----------
+    tokens, width : int
+        Number and width of the tokens of one image.
+    config : PriorConfig
+        Depth, heads and position settings.
+    """
+
+    def __init__(self, tokens: int, width: int, config: PriorConfig) -> None:
+        super().__init__()
+        self.time = TimeToken(width)
+        self.position = nn.Parameter(torch.randn(tokens, width) * width**-0.5)
+        self.null_condition = nn.Parameter(torch.randn(tokens, width))
+        self.null_image = nn.Parameter(torch.randn(tokens, width))
+        self.transformer = PriorTransformer(width, config)
+
+    def forward(
+        self,
+        noisy: Tensor,
+        times: Tensor,
+        condition: Tensor,
+        drop_condition: Tensor | None = None,
+        drop_image: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the clean embedding in the scaled space.
+
+        Parameters
+        ----------
+        noisy : Tensor, shape (B, T, D)
+            Noised, scaled image tokens.
+        times : Tensor, shape (B,), int64
+            Step of the noise schedule of each sample.
+        condition : Tensor, shape (B, T, D)
+            Brain tokens, neither scaled nor normalised.
+        drop_condition, drop_image : Tensor, shape (B,), bool, optional
+            Samples whose brain or noisy tokens give way to the learned null tables.
+
+        Returns
+        -------
+        Tensor, shape (B, T, D)
+        """
+        if drop_condition is not None:
+            condition = torch.where(drop_condition[:, None, None], self.null_condition, condition)
+        if drop_image is not None:
+            noisy = torch.where(drop_image[:, None, None], self.null_image, noisy)
+        sequence = torch.cat((condition, self.time(times)[:, None], noisy + self.position), dim=1)
+        out: Tensor = self.transformer(sequence)[:, -noisy.shape[1] :]
+        return out

@@ -1,0 +1,114 @@
+"""The prior's transformer: shared relative bias, pre-norm layers, gated feed-forward.
+
+Shapes: `B` batch, `N` sequence, `H` heads, `D` token width. Follows DALLE2-pytorch's
+`CausalTransformer` with `causal=False`, which the published prior uses.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mindeye_cli.models.prior.attention import CosineAttention, rotary_angles
+from mindeye_cli.models.prior.config import PriorConfig
+
+
+class RelativeBias(nn.Module):
+    """One learned bias per head and bucket of distance, used by every layer.
+
+    The buckets are one-sided as in the published network: a key at or after the query falls into
+    bucket 0 although attention runs both ways, so imported weights mean the same thing here.
+
+    Parameters
+    ----------
+    heads, buckets, max_distance : int
+        Half of the buckets are exact distances, the rest logarithmic up to `max_distance` (T5).
+    """
+
+    def __init__(self, heads: int, buckets: int, max_distance: int) -> None:
+        super().__init__()
+        self.max_distance = max_distance
+        self.table = nn.Embedding(buckets, heads)
+
+    def forward(self, length: int) -> Tensor:
+        """Bias of shape (H, length, length + 1); the null key counts as position 0 of the keys."""
+        device = self.table.weight.device
+        query = torch.arange(length, device=device)[:, None]
+        key = torch.arange(length + 1, device=device)[None]
+        biases: Tensor = self.table(self.bucket((query - key).clamp_min(0)))
+        return biases.permute(2, 0, 1)
+
+    def bucket(self, distance: Tensor) -> Tensor:
+        """Bucket of each non-negative integer distance."""
+        buckets = self.table.num_embeddings
+        exact = buckets // 2
+        # Distances below `exact` take the other branch; the clamp only keeps the logarithm finite.
+        ratio = torch.log(distance.clamp_min(1).float() / exact) / math.log(
+            self.max_distance / exact
+        )
+        far = exact + (ratio * (buckets - exact)).long()
+        return torch.where(distance < exact, distance, far.clamp_max(buckets - 1))
+
+
+class FeedForward(nn.Module):
+    """Pre-norm SwiGLU branch (Shazeer 2020): first half times SiLU of the second half."""
+
+    def __init__(self, width: int, mult: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, bias=False)
+        self.expand = nn.Linear(width, 2 * mult * width, bias=False)
+        self.contract = nn.Linear(mult * width, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, N, D) to what the residual stream receives, same shape."""
+        value, gate = self.expand(self.norm(x)).chunk(2, dim=-1)
+        out: Tensor = self.contract(value * F.silu(gate))
+        return out
+
+
+class StableNorm(nn.LayerNorm):
+    """Gain-only LayerNorm of the input divided by its (detached) maximum over features.
+
+    The division cancels but for the epsilon; it kept half precision from overflowing.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (..., D)."""
+        out: Tensor = super().forward(x / x.amax(dim=-1, keepdim=True).detach())
+        return out
+
+
+class PriorTransformer(nn.Module):
+    """Bidirectional transformer over brain, time and image tokens.
+
+    Parameters
+    ----------
+    width : int
+        Token width `D`.
+    config : PriorConfig
+        Depth, heads and position settings.
+    """
+
+    def __init__(self, width: int, config: PriorConfig) -> None:
+        super().__init__()
+        self.rotary_dims = min(config.rotary_dims, config.dim_head)
+        self.position = RelativeBias(config.heads, config.position_buckets, config.position_max)
+        self.attentions = nn.ModuleList(
+            CosineAttention(width, config.heads, config.dim_head) for _ in range(config.depth)
+        )
+        self.feeds = nn.ModuleList(FeedForward(width, config.ff_mult) for _ in range(config.depth))
+        self.norm = StableNorm(width, bias=False)
+        self.to_out = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, N, D) to (B, N, D)."""
+        bias = self.position(x.shape[1])
+        angles = rotary_angles(x.shape[1], self.rotary_dims, x.device)
+        for attention, feed in zip(self.attentions, self.feeds, strict=True):
+            x = x + attention(x, bias, angles)
+            x = x + feed(x)
+        out: Tensor = self.to_out(self.norm(x))
+        return out
