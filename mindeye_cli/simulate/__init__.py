@@ -1,0 +1,1 @@
+"""A brain with known tuning, written in the layout of the Natural Scenes Dataset (NSD)."""
