@@ -1,4 +1,4 @@
-"""What every capability needs: outcomes, configuration, run folders, atomic writes, keyed randomness.
+"""What every capability needs: outcomes, configuration, runs, atomic writes, keyed randomness.
 
 Nothing here knows the command line, and nothing here is imported by `mindeye_store`.
 """

@@ -134,7 +134,7 @@ def remove_abandoned(folder: Path, name: str | None = None) -> None:
 
 
 def _swap(beside: Path, path: Path) -> None:
-    """Put `beside` at `path`; what was there is moved away first, for folders cannot be replaced."""
+    """Put `beside` at `path`; folders cannot be replaced, so the old one is moved away."""
     if not path.exists():
         beside.rename(path)
         return

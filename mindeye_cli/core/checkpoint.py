@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mindeye_cli.core.atomic import remove_abandoned, staged_dir, write_bytes, write_json, write_text
+from mindeye_cli.core.atomic import (
+    remove_abandoned,
+    staged_dir,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from mindeye_store.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -47,7 +47,9 @@ class Bar:
         """One line: done of total, rate and time left."""
         seconds = max(time.monotonic() - self.started, 1e-9)
         rate = self.done / seconds
-        left = f"{_clock((self.total - self.done) / rate)} left" if rate > 0 else "time left unknown"
+        left = (
+            f"{_clock((self.total - self.done) / rate)} left" if rate > 0 else "time left unknown"
+        )
         note = f", {self.note}" if self.note else ""
         return f"{self.name}: {self.done}/{self.total} {self.unit}, {rate:.3g}/s, {left}{note}"
 
@@ -84,8 +86,14 @@ def track(name: str, total: int, *, unit: str = "items") -> Iterator[Bar]:
 @contextmanager
 def _rich_bar(name: str, total: int, unit: str) -> Iterator[Bar]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

@@ -1,11 +1,11 @@
 """A RUN: the folder of one trained model, and the only place that knows its files' names.
 
-    run.json            what it is: kind, space, subjects, fingerprints, versions, status
-    config.toml         the resolved configuration
-    log.jsonl           one JSON object a line, appended while training
-    checkpoints/        ckpt-<step>/ and LATEST (core/checkpoint.py)
-    model.safetensors   the final weights, written when training has finished
-    exit.json           code, reason and step of the last process (launchers hide exit codes)
+run.json            what it is: kind, space, subjects, fingerprints, versions, status
+config.toml         the resolved configuration
+log.jsonl           one JSON object a line, appended while training
+checkpoints/        ckpt-<step>/ and LATEST (core/checkpoint.py)
+model.safetensors   the final weights, written when training has finished
+exit.json           code, reason and step of the last process (launchers hide exit codes)
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def create_run(path: Path, info: RunInfo, config_toml: str, *, overwrite: bool =
         _clear(path)
     if (path / "run.json").exists():
         return _same_run(path, info, config_toml)
-    if path.exists() and (path.is_file() or set(entry.name for entry in path.iterdir()) - {CONFIG}):
+    if path.exists() and (path.is_file() or {entry.name for entry in path.iterdir()} - {CONFIG}):
         raise UsageProblem("the folder is in use and is not a run", where=str(path))
     path.mkdir(parents=True, exist_ok=True)
     write_text(path / CONFIG, config_toml)
