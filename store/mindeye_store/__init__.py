@@ -19,8 +19,9 @@ if TYPE_CHECKING:
         StoreLocked,
         UsageProblem,
     )
+    from mindeye_store.opening import create_store, open_store
     from mindeye_store.read import Reader
-    from mindeye_store.store import Store, create_store, open_store
+    from mindeye_store.store import Store
     from mindeye_store.subjects import Roi, Subject
     from mindeye_store.verify import Problem, verify_store
 
@@ -37,8 +38,8 @@ _HOMES = {
     "StoreLocked": "errors",
     "Subject": "subjects",
     "UsageProblem": "errors",
-    "create_store": "store",
-    "open_store": "store",
+    "create_store": "opening",
+    "open_store": "opening",
     "verify_store": "verify",
 }
 __all__ = [

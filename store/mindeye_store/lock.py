@@ -8,6 +8,7 @@ place taken and cannot move away the lock of whoever came next. Readers take no 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -23,6 +24,8 @@ from mindeye_store.owner import Owner, owner_from, state_of, this_process
 
 HEARTBEAT_S = 30.0
 _TOMBSTONE_KEPT_S = 86400.0
+# A lock without an owner is being given back, or was tampered with.
+_GRACE_S = 1.0
 _LOG = logging.getLogger("mindeye")
 
 
@@ -65,17 +68,15 @@ class Lock:
             waited, logged = 0.0, -30.0
             while not self._try():
                 holder = read_owner(self.path)
-                if holder is None:
-                    continue
-                if state_of(holder) == "dead":
+                if holder is not None and state_of(holder) == "dead":
                     self._take_over(holder)
                     continue
-                if waited >= wait_s:
+                if waited >= max(wait_s, _GRACE_S if holder is None else 0.0):
                     raise locked_error(self.what, self.path, holder)
-                if waited - logged >= 30.0:
+                if holder is not None and waited - logged >= 30.0:
                     _LOG.info("waiting for %s: held by %s", self.what, holder.describe())
                     logged = waited
-                pause = min(0.05 + waited / 10, 1.0)
+                pause = min(0.02 + waited / 10, 1.0)
                 time.sleep(pause)
                 waited += pause
         self._beat.start()
@@ -115,10 +116,10 @@ class Lock:
         write_json(beside / "owner.json", this_process(self._token).as_dict())
         try:
             beside.rename(self.path)
-        except OSError:
-            if not self.path.exists():
-                raise
+        except OSError as error:
             shutil.rmtree(beside)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
             return False
         return True
 
@@ -156,11 +157,7 @@ def read_owner(path: Path) -> Owner | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (InvalidInput, TypeError) as error:
-        raise StoreLocked(
-            "a lock's file is damaged",
-            where=str(path),
-            fix=f"when nobody writes to the store, remove the folder {path}",
-        ) from error
+        raise _damaged(path) from error
 
 
 def held_locks(folder: Path) -> dict[str, Owner]:
@@ -170,8 +167,10 @@ def held_locks(folder: Path) -> dict[str, Owner]:
     return {name: owner for name, owner in owners.items() if owner is not None}
 
 
-def locked_error(what: str, path: Path, holder: Owner) -> StoreLocked:
+def locked_error(what: str, path: Path, holder: Owner | None) -> StoreLocked:
     """Explain who holds a lock, how fresh it is, and what to do about it."""
+    if holder is None:
+        return _damaged(path)
     try:
         age = f"{max(0, round(time.time() - (path / 'owner.json').stat().st_mtime))} s ago"
     except FileNotFoundError:
@@ -182,3 +181,11 @@ def locked_error(what: str, path: Path, holder: Owner) -> StoreLocked:
         fix = f"if that process has ended, remove the folder {path}"
     message = f"{what} is being written by {holder.describe()}; last sign of life {age}"
     return StoreLocked(message, where=str(path), fix=fix)
+
+
+def _damaged(path: Path) -> StoreLocked:
+    return StoreLocked(
+        "a lock's file is missing or damaged",
+        where=str(path),
+        fix=f"when nobody writes to the store, remove the folder {path}",
+    )

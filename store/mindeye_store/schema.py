@@ -98,7 +98,7 @@ def make_spec(
     where the best affordable compressor saves 7 % and halves the reading rate.
     """
     kind = np.dtype(dtype).name
-    if not _ARRAY_NAME.fullmatch(name) or name == "c":
+    if not _ARRAY_NAME.fullmatch(name) or "c" in name.split("/"):
         raise InvalidInput("not a usable array name", where=repr(name))
     if kind not in _DTYPES:
         raise InvalidInput(f"dtype {kind} cannot be stored, use one of {_DTYPES}", where=name)

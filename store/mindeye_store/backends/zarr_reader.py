@@ -1,0 +1,23 @@
+"""The default back end: zarr-python, with its fused pipeline where it has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mindeye_store.arrays import open_array
+from mindeye_store.read import ArrayReader
+
+
+class ZarrReader(ArrayReader):
+    """Reads rows through zarr-python."""
+
+    def _open(self) -> Any:
+        return open_array(self.bundle, self.spec.name)
+
+    def _read_sorted(self, handle: Any, rows: np.ndarray) -> np.ndarray:
+        first, last = int(rows[0]), int(rows[-1])
+        if last - first + 1 == rows.size:
+            return np.asarray(handle[first : last + 1])
+        return np.asarray(handle.oindex[rows])

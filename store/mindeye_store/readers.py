@@ -1,0 +1,64 @@
+"""Choose and open the back end that reads an array."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from mindeye_store.backends.memory import MemoryReader, free_memory
+from mindeye_store.errors import UsageProblem
+from mindeye_store.published import array_spec, user_attributes
+from mindeye_store.read import ArrayReader, Reader
+
+ReaderKind = Literal["auto", "zarr", "memory", "tensorstore"]
+# An array is kept in RAM when it takes no more than this share of what is free.
+_MEMORY_SHARE = 0.25
+_LOG = logging.getLogger("mindeye")
+
+
+def check_kind(kind: str) -> ReaderKind:
+    """Return a known reader's name."""
+    for known in get_args(ReaderKind):
+        if kind == known:
+            return known  # type: ignore[no-any-return]
+    raise UsageProblem(f"no reader {kind!r}", fix=f"use one of {', '.join(get_args(ReaderKind))}")
+
+
+def open_array_reader(bundle: Path, name: str, kind: ReaderKind) -> ArrayReader:
+    """Open one published array from its files."""
+    spec, attrs = array_spec(bundle, name), user_attributes(bundle)
+    if kind == "tensorstore":
+        from mindeye_store.backends.tensor import TensorReader
+
+        return TensorReader(bundle, spec, attrs)
+    from mindeye_store.backends.zarr_reader import ZarrReader
+
+    return ZarrReader(bundle, spec, attrs)
+
+
+def in_memory(base: Reader, kind: ReaderKind) -> Reader:
+    """Put RAM in front of a reader when that was asked for, or when `auto` finds room."""
+    if kind == "memory":
+        return MemoryReader(base, preload=True)
+    if kind != "auto":
+        return base
+    size = math.prod(base.shape) * base.dtype.itemsize
+    free = free_memory()
+    fits = size <= free * _MEMORY_SHARE
+    _LOG.debug(
+        "reader auto: %s, %.2f GB in %.2f GB of free memory",
+        "memory" if fits else "zarr",
+        size / 1e9,
+        free / 1e9,
+    )
+    return MemoryReader(base, preload=False) if fits else base
+
+
+def read_column(bundle: Path, name: str) -> np.ndarray:
+    """Read the whole of a small array."""
+    reader = open_array_reader(bundle, name, "zarr")
+    return reader.read(np.arange(len(reader)))

@@ -1,0 +1,44 @@
+"""Target spaces: a frozen encoder's output for every image, segment by segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mindeye_store.errors import InvalidInput, MissingResource
+from mindeye_store.images import Images
+from mindeye_store.published import group_folders, user_attributes
+from mindeye_store.read import Reader
+from mindeye_store.readers import ReaderKind, in_memory, open_array_reader
+from mindeye_store.schema import encode
+from mindeye_store.segments import SegmentReader
+
+ROWS = "rows"
+
+
+def open_target(store: Path, images: Images, space: str, kind: ReaderKind) -> Reader:
+    """Open a target space over global image rows; see `Store.target`."""
+    folders = {p.name: p for p in group_folders(store / "targets" / encode(space))}
+    absent = MissingResource(
+        f"targets {space!r} are missing" + (" for some images" if folders else ""),
+        where=str(store),
+        fix=f"mindeye prepare targets {store} --space {space}",
+    )
+    makers = {user_attributes(folder).get("fingerprint") for folder in folders.values()}
+    if len(makers) > 1:
+        raise InvalidInput(
+            f"the segments of {space!r} were made by different encoders",
+            where=str(store),
+            fix=f"mindeye store rm {store} targets/{space}",
+        )
+    parts: list[Reader | None] = []
+    for segment, count in zip(images.segments, images.counts, strict=True):
+        folder = folders.get(segment)
+        part = None if folder is None else open_array_reader(folder, ROWS, kind)
+        if part is not None and len(part) != count:
+            raise InvalidInput(
+                f"{len(part)} targets for {count} images",
+                where=str(folder),
+                fix=f"mindeye store rm {store} targets/{space}",
+            )
+        parts.append(part)
+    return in_memory(SegmentReader(parts, images.counts, absent), kind)
