@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mindeye_cli.simulate import filters
 from mindeye_cli.simulate.anatomy import Anatomy
 from mindeye_cli.simulate.areas import AREAS
+from mindeye_cli.simulate.filters import standardise
 
 Floats = npt.NDArray[np.float32]
 
@@ -100,14 +101,14 @@ def draw_early(
 def early_response(tuning: EarlyTuning, maps: dict[str, Floats]) -> Floats:
     """Noise-free responses, shape (B, N), in arbitrary units."""
     window = _window(tuning.field)
-    driven = np.sqrt(1 - tuning.linear_share) * _unit(
+    driven = np.sqrt(1 - tuning.linear_share) * standardise(
         _summed(_scaled(maps["energy"]), tuning.energy, window) ** _EXPONENT
         + _summed(_scaled(maps["hue"]), tuning.hues, window) ** _EXPONENT
     )
     # Signed channels are centred over pictures, so that only departures from the mean picture count.
     signed = maps["linear"] - maps["linear"].mean((0, 2), keepdims=True)
     signed /= np.maximum(signed.std((0, 2), keepdims=True), 1e-6)
-    plain = np.sqrt(tuning.linear_share) * _unit(_summed(signed, tuning.linear, window))
+    plain = np.sqrt(tuning.linear_share) * standardise(_summed(signed, tuning.linear, window))
     return np.asarray(driven + plain, np.float32)
 
 
@@ -163,10 +164,3 @@ def _summed(maps: Floats, weights: Floats, window: Floats) -> Floats:
 def _scaled(maps: Floats) -> Floats:
     """Channels divided by their mean over pictures and cells: coarse filters give larger energies."""
     return maps / np.maximum(maps.mean((0, 2), keepdims=True), 1e-6)
-
-
-def _unit(values: Floats) -> Floats:
-    """Zero mean, unit SD over pictures; a constant column stays zero."""
-    centred = values - values.mean(0)
-    spread = centred.std(0)
-    return np.asarray(centred / np.where(spread > 1e-12, spread, 1), np.float32)

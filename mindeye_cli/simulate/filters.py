@@ -94,3 +94,10 @@ def _pool(maps: Floats) -> Floats:
     cell = size // GRID
     cells = maps.reshape(batch, channels, GRID, cell, GRID, cell).mean((3, 5))
     return cells.reshape(batch, channels, GRID * GRID).astype(np.float32)
+
+
+def standardise(values: Floats) -> Floats:
+    """Zero mean and unit SD over axis 0; a constant column becomes zero."""
+    centred = values - values.mean(0)
+    spread = centred.std(0)
+    return np.asarray(centred / np.where(spread > 1e-12, spread, 1), np.float32)

@@ -16,6 +16,7 @@ from mindeye_cli.simulate.anatomy import Anatomy
 from mindeye_cli.simulate.areas import AREAS, TUNED_SHARE
 from mindeye_cli.simulate.categories import CategoryTuning, category_response, draw_categories
 from mindeye_cli.simulate.early import EarlyTuning, draw_early, early_response
+from mindeye_cli.simulate.filters import standardise
 
 # Medians of the single-trial noise ceiling that the voxels are given, and their spread in logits.
 # Session effects and quantisation take a little away: `benchmarks/simulator_ceiling.py` prints what
@@ -100,10 +101,3 @@ def noise_free(
     tuned = tuning.tuned
     response[:, tuned] = standardise(response[:, tuned]) * tuning.amplitude[tuned]
     return response
-
-
-def standardise(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Zero mean and unit SD over axis 0; a constant column becomes zero."""
-    centred = values - values.mean(0)
-    spread = centred.std(0)
-    return np.asarray(centred / np.where(spread > 0, spread, 1), np.float32)
