@@ -1,0 +1,1 @@
+"""Pictures from brain responses, through any generator."""

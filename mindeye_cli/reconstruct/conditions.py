@@ -1,0 +1,129 @@
+"""From brain responses to what a generator is given: embeddings, latents, retrieval embedding.
+
+Shapes: `N` items, `K` candidates, `V` voxels, `T` tokens, `D` width, `C h w` a latent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from mindeye_cli.core.norms import impose_norm
+from mindeye_cli.core.trials import average_voxels, image_trials
+from mindeye_cli.models.run_model import RunModel
+from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.plan import Item, spread
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Brain:
+    """Responses of one subject, looked up by item.
+
+    Attributes
+    ----------
+    trials : mapping of image row to its trial rows in the split
+    read : callable
+        Trial rows to voxels, float32 (n, V), z-scored per session.
+    mean_train : float32 array (1, V) or None
+        The mean training pattern, when it takes the place of every response.
+    """
+
+    trials: dict[int, NDArray[np.int64]]
+    read: Callable[[NDArray[np.int64]], Floats]
+    mean_train: Floats | None
+
+    def responses(self, item: Item) -> Floats:
+        """Voxels of an item's trials, float32 (repeats, V)."""
+        if self.mean_train is not None:
+            return self.mean_train
+        rows = self.trials[item.image_row] if item.trial_row is None else [item.trial_row]
+        return self.read(np.asarray(rows, dtype=np.int64))
+
+
+def load_brain(subject: Any, options: Options) -> Brain:
+    """Prepare the look-up of one subject's responses.
+
+    Parameters
+    ----------
+    subject : mindeye_store Subject
+    options : Options
+    """
+    table = image_trials(subject, options.split)
+    rows_of_image = np.split(table.trial_rows, table.starts[1:-1])
+    trials = {int(k): rows for k, rows in zip(table.image_rows, rows_of_image, strict=True)}
+    mean_train = None
+    if options.control == "mean-brain":
+        voxels, _ = average_voxels(subject, "train")
+        mean_train = voxels.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    return Brain(trials, lambda rows: np.asarray(subject.voxels.read(rows), np.float32), mean_train)
+
+
+def predict_items(
+    model: RunModel, brain: Brain, items: tuple[Item, ...], output: str, average: str
+) -> Floats:
+    """One output of a run for each item, repeats combined as asked.
+
+    Parameters
+    ----------
+    model : RunModel
+    brain : Brain
+    items : tuple of Item
+    output : str
+        `backbone`, `retrieval`, `latent` or `prediction`.
+    average : {"voxels", "predictions", "none"}
+
+    Returns
+    -------
+    float32 array (N, ...)
+    """
+    responses = [brain.responses(item) for item in items]
+    if average != "predictions":
+        voxels = np.stack([r.mean(axis=0, dtype=np.float64) for r in responses])
+        return model.predict(voxels.astype(np.float32), outputs=(output,))[output]
+    each = model.predict(np.concatenate(responses), outputs=(output,))[output]
+    ends = np.cumsum([len(r) for r in responses])[:-1]
+    parts = np.split(each, ends)
+    return np.stack([p.mean(axis=0, dtype=np.float64) for p in parts]).astype(np.float32)
+
+
+def semantic(
+    model: RunModel, brain: Brain, items: tuple[Item, ...], average: str
+) -> tuple[Floats, Floats]:
+    """Embeddings for the generator and for the choice.
+
+    Returns
+    -------
+    embedding : float32 array (N * K, T, D)
+        Prior samples of a high-level run, one for each candidate's seed; a ridge run's prediction,
+        repeated. In the norm of the run's SPACE.
+    brain : float32 array (N, T, D)
+        What the choice compares candidates with: the projector's embedding, or the prediction.
+    """
+    if model.kind == "ridge":
+        predicted = predict_items(model, brain, items, "prediction", average)
+        return spread(impose_norm(predicted, model.target_norm), items), predicted
+    backbone = predict_items(model, brain, items, "backbone", average)
+    seeds = [seed for item in items for seed in item.seeds]
+    samples = model.sample_prior(spread(backbone, items), seeds)
+    return samples, predict_items(model, brain, items, "retrieval", average)
+
+
+def write_batch(path: Path, arrays: dict[str, Floats]) -> None:
+    """Keep a batch's conditions, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, partial)
+    partial.replace(path)
+
+
+def read_batch(path: Path) -> dict[str, Floats]:
+    """Read what :func:`write_batch` kept."""
+    return load_file(path)

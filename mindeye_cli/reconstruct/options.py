@@ -1,0 +1,99 @@
+"""What one reconstruction is asked to do."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindeye_store.errors import MissingResource, UsageProblem
+
+AVERAGES = ("voxels", "predictions", "none")
+CONTROLS = ("none", "mean-brain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options of `mindeye reconstruct`, as on its command line.
+
+    Attributes
+    ----------
+    high, low : Path or None
+        RUN folders of the semantic (high-level or ridge) and of the low-level model.
+    decoder : str
+        A generator's name, `low-level` (the latent's own picture) or `nearest` (the training image
+        whose embedding is nearest to the predicted one).
+    strength, steps, guidance : float, int, float or None
+        None takes the decoder's own default.
+    average : str
+        `voxels`: repeats are averaged before the networks (as published); `predictions`: after
+        them; `none`: one picture a trial.
+    control : str
+        `mean-brain` decodes the mean training pattern in place of every test pattern: what the
+        generator makes without information about the image.
+    shard : (int, int)
+        Do every n-th batch from the i-th on; whichever process finishes last writes the manifest.
+    """
+
+    store: Path
+    out: Path
+    high: Path | None = None
+    low: Path | None = None
+    decoder: str = "scene"
+    weights: Path | None = None
+    strength: float | None = None
+    candidates: int = 16
+    steps: int | None = None
+    guidance: float | None = None
+    average: str = "voxels"
+    split: str = "test"
+    subject: str | None = None
+    ids: tuple[str, ...] | None = None
+    limit: int | None = None
+    seed: int = 0
+    control: str = "none"
+    keep_candidates: bool = False
+    overwrite: bool = False
+    shard: tuple[int, int] = (0, 1)
+
+    def __post_init__(self) -> None:
+        if self.average not in AVERAGES:
+            raise _choice("--average", self.average, AVERAGES)
+        if self.control not in CONTROLS:
+            raise _choice("--control", self.control, CONTROLS)
+        if self.split not in ("test", "train"):
+            raise _choice("--split", self.split, ("test", "train"))
+        if self.strength is not None and not 0.0 <= self.strength <= 1.0:
+            raise UsageProblem(
+                f"strength {self.strength} is outside [0, 1]", where="--strength", fix="e.g. 0.85"
+            )
+        for name, number in (("--candidates", self.candidates), ("--steps", self.steps)):
+            if number is not None and number < 1:
+                raise UsageProblem(f"{number} is less than 1", where=name, fix="give at least 1")
+        if self.decoder == "low-level" and self.low is None:
+            raise UsageProblem("the low-level picture needs --low RUN", where="--decoder low-level")
+        if self.decoder != "low-level" and self.high is None:
+            raise UsageProblem(f"decoder {self.decoder} needs --high RUN", where="--high")
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> UsageProblem:
+    return UsageProblem(
+        f"unknown value {value!r}", where=option, fix=f"one of {', '.join(choices)}"
+    )
+
+
+def read_ids(path: Path) -> tuple[str, ...]:
+    """Read image ids, one a line; `-` is standard input, blank lines are passed over.
+
+    Raises
+    ------
+    MissingResource
+        There is no such file.
+    """
+    if str(path) == "-":
+        text = sys.stdin.read()
+    elif path.is_file():
+        text = path.read_text(encoding="utf-8")
+    else:
+        raise MissingResource("there is no such list of ids", where=str(path))
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -1,0 +1,182 @@
+"""The plan of a reconstruction: which pictures, which seeds, which batches.
+
+It is fixed at the first start and written to `OUT/plan.json`. Batches are a function of the plan,
+never of what is missing, so that a rerun after an interruption repeats the same arithmetic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mindeye_cli.core.atomic import write_json
+from mindeye_cli.core.sampler import rng
+from mindeye_cli.reconstruct.options import Options
+from mindeye_store.errors import InvalidInput
+
+PLAN_VERSION = 1
+# Pictures (images x candidates) drawn together: above this the CPU gains nothing more.
+PICTURES_A_BATCH = 64
+SEED_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture to reconstruct; `trial_row` is None where repeats are averaged."""
+
+    name: str
+    image_id: str
+    image_row: int
+    trial_row: int | None
+    seeds: tuple[int, ...]
+
+
+Batch = tuple[int, tuple[Item, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All items in order, the batch size in items, and what they were made from."""
+
+    items: tuple[Item, ...]
+    batch_items: int
+    settings: dict[str, Any]
+
+    def batches(self, shard: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+        """Yield (number, items) of every batch, or of every n-th from the i-th on."""
+        for number, start in enumerate(range(0, len(self.items), self.batch_items)):
+            if number % shard[1] == shard[0]:
+                yield number, self.items[start : start + self.batch_items]
+
+
+def make_items(
+    ids: list[str],
+    image_rows: list[int],
+    trial_rows: list[int | None],
+    *,
+    candidates: int,
+    seed: int,
+) -> tuple[Item, ...]:
+    """Name every picture and draw its seeds.
+
+    Parameters
+    ----------
+    ids : list of str
+        Image ids, one a picture.
+    image_rows : list of int
+        Global image rows in the store.
+    trial_rows : list of int or None
+        The single trial behind each picture, or None where repeats are averaged.
+    candidates : int
+    seed : int
+        A candidate's seed is a pure function of (seed, image row, trial row, its number).
+    """
+    items = []
+    for image_id, row, trial in zip(ids, image_rows, trial_rows, strict=True):
+        draw = rng(seed, "reconstruct", row, -1 if trial is None else trial)
+        seeds = tuple(int(s) for s in draw.integers(0, SEED_LIMIT, size=candidates))
+        name = safe_name(image_id) + ("" if trial is None else f"-trial{trial:05d}")
+        items.append(Item(name, image_id, row, trial, seeds))
+    names = [item.name for item in items]
+    if len(set(names)) != len(names):
+        items = [
+            Item(f"{i.name}-row{i.image_row:05d}", i.image_id, i.image_row, i.trial_row, i.seeds)
+            for i in items
+        ]
+    return tuple(items)
+
+
+def safe_name(image_id: str) -> str:
+    """Turn an image id into a file name that no shell or file system misreads."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", image_id).lstrip(".") or "image"
+
+
+def batch_items(candidates: int) -> int:
+    """Items in a batch when each has this many candidates."""
+    return max(1, PICTURES_A_BATCH // candidates)
+
+
+def fix_plan(out: Path, plan: Plan) -> bool:
+    """Write the plan, or check it against the one that the folder already has.
+
+    Returns
+    -------
+    bool
+        True when the folder is new.
+
+    Raises
+    ------
+    InvalidInput
+        The folder holds another reconstruction.
+    """
+    path = out / "plan.json"
+    record = {
+        "plan_version": PLAN_VERSION,
+        "settings": plan.settings,
+        "batch_items": plan.batch_items,
+        "items": [asdict(item) for item in plan.items],
+    }
+    if not path.exists():
+        # Another shard may be writing the same plan at this moment.
+        if out.exists() and any(not f.name.startswith("plan.json") for f in out.iterdir()):
+            raise InvalidInput(
+                "the folder is not empty and holds no plan of a reconstruction",
+                where=str(out),
+                fix="name another folder, or give --overwrite",
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, record)
+        return True
+    import json
+
+    stored = json.loads(path.read_text())
+    fresh = json.loads(json.dumps(record))
+    if stored != fresh:
+        raise InvalidInput(
+            f"the folder holds another reconstruction: {_difference(stored, fresh)}",
+            where=str(path),
+            fix="name another folder, or give --overwrite",
+        )
+    return False
+
+
+def _difference(stored: dict[str, Any], fresh: dict[str, Any]) -> str:
+    old, new = stored.get("settings", {}), fresh["settings"]
+    changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    if changed:
+        key = changed[0]
+        return f"{key} was {old.get(key)!r} and is now {new.get(key)!r}"
+    return "its images or seeds differ"
+
+
+def select(options: Options, ids: list[str]) -> list[int]:
+    """Positions of the images asked for, in the order of `ids`.
+
+    Raises
+    ------
+    InvalidInput
+        An id of `--ids-from` is not among them.
+    """
+    positions = list(range(len(ids)))
+    if options.ids is not None:
+        known = {image_id: k for k, image_id in enumerate(ids)}
+        unknown = [i for i in options.ids if i not in known]
+        if unknown:
+            raise InvalidInput(
+                f"{len(unknown)} ids are not {options.split} images of this subject,"
+                f" first {unknown[0]!r}",
+                where="--ids-from",
+                fix="mindeye store info STORE --json lists the subjects and splits",
+            )
+        positions = sorted({known[i] for i in options.ids})
+    return positions if options.limit is None else positions[: options.limit]
+
+
+def spread(values: np.ndarray[Any, Any], items: tuple[Item, ...]) -> np.ndarray[Any, Any]:
+    """Repeat each item's row for all of its candidates: (n, ...) to (n * candidates, ...)."""
+    return np.repeat(values, len(items[0].seeds), axis=0)

@@ -1,0 +1,88 @@
+"""What a reconstruction leaves behind: PNGs, one tensor file, a grid picture, the manifest."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mindeye_cli.core.atomic import write_bytes
+
+Pixels = NDArray[np.uint8]
+
+GRID_GAP = 2
+GRID_ROWS = 12
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write one picture, (H, W, 3) uint8, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    write_bytes(path, buffer.getvalue())
+
+
+def read_png(path: Path) -> Pixels:
+    """Read a picture back as (H, W, 3) uint8."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+
+
+def write_tensors(path: Path, pictures: Sequence[Pixels]) -> None:
+    """Write all pictures as one safetensors file for other people's metric scripts.
+
+    The tensor `images` is (n, 3, H, W) uint8, in the manifest's order.
+    """
+    from safetensors.numpy import save_file
+
+    stacked = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2))
+    partial = path.with_suffix(".partial")
+    save_file({"images": stacked}, partial)
+    os.replace(partial, path)
+
+
+def grid(columns: Sequence[Sequence[Pixels]]) -> Pixels:
+    """Lay pictures out in columns of equal height, at most `GRID_ROWS` rows.
+
+    Parameters
+    ----------
+    columns : sequence of sequences of uint8 arrays (H, W, 3)
+        Every picture is resized to the size of the first.
+
+    Returns
+    -------
+    uint8 array (rows * (H + gap), columns * (W + gap), 3) on white.
+    """
+    height, width = columns[0][0].shape[:2]
+    rows = min(GRID_ROWS, *(len(column) for column in columns))
+    shape = (rows * (height + GRID_GAP), len(columns) * (width + GRID_GAP), 3)
+    sheet = np.full(shape, 255, dtype=np.uint8)
+    for c, column in enumerate(columns):
+        for r, picture in enumerate(column[:rows]):
+            if picture.shape[:2] != (height, width):
+                picture = np.asarray(Image.fromarray(picture).resize((width, height)))
+            top, left = r * (height + GRID_GAP), c * (width + GRID_GAP)
+            sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def manifest(
+    plan: Any, records: Sequence[dict[str, Any]], errors: dict[str, str], environment: Any
+) -> dict[str, Any]:
+    """The record from which every picture can be traced and drawn again."""
+    return {
+        "manifest_version": 1,
+        "command": "reconstruct",
+        **plan.settings,
+        "ids": [record["id"] for record in records],
+        "image_rows": [record["image_row"] for record in records],
+        "images": list(records),
+        "errors": errors,
+        "environment": environment,
+    }

@@ -1,0 +1,169 @@
+"""What a reconstruction must know before it starts, checked: runs, decoder, brain, plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindeye_cli.core.fingerprint import of_file
+from mindeye_cli.core.runs import MODEL, RunInfo, read_run
+from mindeye_cli.models.decoders import DECODERS
+from mindeye_cli.models.decoders.registry import decoder_facts
+from mindeye_cli.reconstruct.conditions import Brain, load_brain
+from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.plan import Plan, batch_items, make_items, select
+from mindeye_store.errors import InvalidInput, UsageProblem
+
+WITHOUT_GENERATOR = ("low-level", "nearest")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A checked request: the options with every default filled in.
+
+    Attributes
+    ----------
+    sampling : dict
+        `steps`, `guidance`, `strength` that will be used.
+    """
+
+    options: Options
+    store: Any
+    subject: Any
+    brain: Brain
+    plan: Plan
+    sampling: dict[str, Any]
+
+
+def open_setting(store: Any, options: Options) -> Setting:
+    """Check the request against the store and the runs, and make its plan.
+
+    Raises
+    ------
+    InvalidInput
+        A run of the wrong kind, SPACE or number of voxels; ids that the split lacks.
+    UsageProblem
+        No such decoder.
+    """
+    runs: dict[str, RunInfo] = {}
+    if options.high is not None:
+        runs["high"] = _checked(options.high, ("high-level", "ridge"), "--high")
+    if options.low is not None:
+        runs["low"] = _checked(options.low, ("low-level",), "--low")
+    sampling = _sampling(options, runs)
+    subject_name = options.subject or _subject_of(next(iter(runs.values())), store)
+    subject = store.subject(subject_name)
+    for name, run in runs.items():
+        if run.n_voxels != subject.voxels.shape[1]:
+            raise InvalidInput(
+                f"the run reads {run.n_voxels} voxels and {subject_name} has"
+                f" {subject.voxels.shape[1]}",
+                where=f"--{name}",
+                fix="use a run trained on this subject, or give --subject",
+            )
+    brain = load_brain(subject, options)
+    plan = _plan(store, options, brain, subject_name, runs, sampling)
+    return Setting(options, store, subject, brain, plan, sampling)
+
+
+def _checked(path: Path, kinds: tuple[str, ...], option: str) -> RunInfo:
+    run = read_run(path)
+    if run.kind not in kinds:
+        raise InvalidInput(
+            f"{option} takes a run of kind {' or '.join(kinds)}, this one is {run.kind}",
+            where=str(path),
+            fix=f"mindeye train {kinds[0]} STORE RUN ...",
+        )
+    if run.status != "finished":
+        raise InvalidInput(
+            "the run has not finished training",
+            where=str(path),
+            fix=f"mindeye train {run.kind} STORE {path} --resume auto ...",
+        )
+    return run
+
+
+def _sampling(options: Options, runs: dict[str, RunInfo]) -> dict[str, Any]:
+    """Fill in the decoder's defaults and check that the runs are in its spaces."""
+    if options.decoder in WITHOUT_GENERATOR:
+        return {"steps": None, "guidance": None, "strength": None}
+    if options.decoder not in DECODERS:
+        names = ", ".join((*DECODERS, *WITHOUT_GENERATOR))
+        raise UsageProblem(
+            f"unknown decoder {options.decoder!r}", where="--decoder", fix=f"one of {names}"
+        )
+    facts = decoder_facts(options.decoder)
+    for name, space in (("high", facts.space), ("low", facts.latent_space)):
+        if name in runs and runs[name].space != space:
+            level = "high-level" if name == "high" else "low-level"
+            raise InvalidInput(
+                f"decoder {options.decoder} takes {space}, the run predicts {runs[name].space}",
+                where=f"--{name}",
+                fix=f"mindeye train {level} STORE RUN --space {space}",
+            )
+    strength = facts.defaults.strength if options.strength is None else options.strength
+    return {
+        "steps": options.steps or facts.defaults.steps,
+        "guidance": facts.defaults.guidance if options.guidance is None else options.guidance,
+        "strength": strength if "low" in runs else 1.0,
+    }
+
+
+def _subject_of(run: RunInfo, store: Any) -> str:
+    subjects = list(run.subjects)
+    if len(subjects) != 1:
+        raise UsageProblem(
+            f"the run was trained on {len(subjects)} subjects",
+            where="--subject",
+            fix=f"name one of {', '.join(store.subjects)}",
+        )
+    return str(subjects[0])
+
+
+def _plan(
+    store: Any,
+    options: Options,
+    brain: Brain,
+    subject_name: str,
+    runs: dict[str, RunInfo],
+    sampling: dict[str, Any],
+) -> Plan:
+    ids = store.images.ids
+    image_rows = sorted(brain.trials)
+    chosen = [image_rows[k] for k in select(options, [ids[row] for row in image_rows])]
+    pairs: list[tuple[int, int | None]] = [(row, None) for row in chosen]
+    if options.average == "none":
+        pairs = [(row, int(trial)) for row in chosen for trial in brain.trials[row]]
+    candidates = 1 if options.decoder in WITHOUT_GENERATOR else options.candidates
+    items = make_items(
+        [ids[row] for row, _ in pairs],
+        [row for row, _ in pairs],
+        [trial for _, trial in pairs],
+        candidates=candidates,
+        seed=options.seed,
+    )
+    settings = {
+        "decoder": options.decoder,
+        **sampling,
+        "candidates": candidates,
+        "average": options.average,
+        "control": options.control,
+        "split": options.split,
+        "subject": subject_name,
+        "seed": options.seed,
+        "runs": {name: _identity(run, options, name) for name, run in runs.items()},
+    }
+    return Plan(items, batch_items(candidates), settings)
+
+
+def _identity(run: RunInfo, options: Options, name: str) -> dict[str, Any]:
+    folder = options.high if name == "high" else options.low
+    assert folder is not None  # it has been read
+    return {
+        "kind": run.kind,
+        "space": run.space,
+        "seed": run.seed,
+        "targets": run.targets,
+        "model_sha256": of_file(folder / MODEL),
+    }

@@ -1,0 +1,91 @@
+"""The plan: names, seeds, batches, and refusal of another reconstruction's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.plan import Plan, fix_plan, make_items, safe_name, select
+from mindeye_store.errors import InvalidInput, UsageProblem
+
+
+def items_of(rows: list[int], seed: int = 0, candidates: int = 2) -> tuple:
+    ids = [f"image{row}" for row in rows]
+    return make_items(ids, rows, [None] * len(rows), candidates=candidates, seed=seed)
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=8, unique=True))
+def test_an_image_keeps_its_seeds_whatever_else_is_asked_for(rows: list[int]) -> None:
+    alone = {item.image_row: item.seeds for row in rows for item in items_of([row])}
+    assert all(alone[item.image_row] == item.seeds for item in items_of(rows))
+
+
+def test_more_candidates_keep_the_first_ones() -> None:
+    assert items_of([3], candidates=4)[0].seeds[:2] == items_of([3], candidates=2)[0].seeds
+
+
+def test_seeds_differ_by_image_candidate_and_seed() -> None:
+    drawn = [s for seed in (0, 1) for item in items_of([1, 2], seed) for s in item.seeds]
+    assert len(set(drawn)) == len(drawn)
+
+
+@given(st.text(max_size=40))
+def test_names_are_plain(image_id: str) -> None:
+    name = safe_name(image_id)
+    assert name and "/" not in name and not name.startswith(".")
+
+
+def test_clashing_names_are_told_apart() -> None:
+    items = make_items(["a/b", "a b"], [4, 5], [None, None], candidates=1, seed=0)
+    assert len({item.name for item in items}) == 2
+
+
+def test_batches_cover_the_items_in_order() -> None:
+    plan = Plan(items_of(list(range(7))), 3, {})
+    batches = list(plan.batches())
+    assert [number for number, _ in batches] == [0, 1, 2]
+    assert [i.image_row for _, batch in batches for i in batch] == list(range(7))
+
+
+def test_the_folder_of_another_reconstruction_is_refused(tmp_path: Path) -> None:
+    plan = Plan(items_of([1, 2]), 2, {"strength": 0.5})
+    assert fix_plan(tmp_path / "out", plan)
+    assert not fix_plan(tmp_path / "out", plan)
+    other = Plan(items_of([1, 2]), 2, {"strength": 0.6})
+    with pytest.raises(InvalidInput, match=r"strength was 0\.5 and is now 0\.6"):
+        fix_plan(tmp_path / "out", other)
+    (tmp_path / "busy").mkdir()
+    (tmp_path / "busy" / "file").write_text("x")
+    with pytest.raises(InvalidInput, match="not empty"):
+        fix_plan(tmp_path / "busy", plan)
+
+
+def test_select() -> None:
+    ids = ["c", "a", "b"]
+    base = {"store": Path("s"), "out": Path("o"), "high": Path("r")}
+    assert select(Options(**base), ids) == [0, 1, 2]
+    assert select(Options(**base, ids=("b", "c")), ids) == [0, 2]
+    assert select(Options(**base, limit=2), ids) == [0, 1]
+    with pytest.raises(InvalidInput, match="first 'x'"):
+        select(Options(**base, ids=("a", "x")), ids)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"strength": 1.5}, "outside"),
+        ({"strength": -0.1}, "outside"),
+        ({"average": "median"}, "unknown value"),
+        ({"control": "noise"}, "unknown value"),
+        ({"candidates": 0}, "less than 1"),
+        ({"decoder": "low-level"}, "needs --low"),
+        ({"high": None}, "needs --high"),
+    ],
+)
+def test_wrong_options(changes: dict, word: str) -> None:
+    with pytest.raises(UsageProblem, match=word):
+        Options(**{"store": Path("s"), "out": Path("o"), "high": Path("r")} | changes)
