@@ -24,7 +24,7 @@ def demo(
         bool, typer.Option("--fast", help="A much smaller run; its scores prove nothing.")
     ] = False,
 ) -> None:
-    """Run the whole path on a simulated brain, offline."""
+    """Run the whole path on simulated data, offline."""
     from mindeye_cli.demo.run import demo as run
 
     outcome = run(out, seed=seed, fast=fast)

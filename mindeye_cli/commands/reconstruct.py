@@ -52,7 +52,7 @@ def reconstruct(
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Turn brain responses into pictures."""
+    """Make images from brain responses."""
     from mindeye_cli.reconstruct.options import Options, read_ids
     from mindeye_cli.reconstruct.run import reconstruct as run
 
@@ -69,7 +69,7 @@ def reconstruct(
             steps=steps,
             guidance=guidance,
             average=average,
-            split=split,
+            split=split,  # type: ignore[arg-type]  # checked by Options
             subject=subject,
             ids=read_ids(ids_from) if ids_from is not None else None,
             limit=limit,

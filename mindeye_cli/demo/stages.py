@@ -53,8 +53,8 @@ FAST = Size(
     pool=20,
     reconstructed=4,
     candidates=2,
-    high=("--set", "epochs=4"),
-    low=("--set", "epochs=2"),
+    high=("--set", "optim.epochs=4"),
+    low=("--set", "optim.epochs=2"),
 )
 
 SUBJECT = "subj01"

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindeye_cli.core.trials import Split
 from mindeye_store.errors import MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
@@ -46,7 +47,7 @@ class Options:
     steps: int | None = None
     guidance: float | None = None
     average: str = "voxels"
-    split: str = "test"
+    split: Split = "test"
     subject: str | None = None
     ids: tuple[str, ...] | None = None
     limit: int | None = None
