@@ -1,0 +1,1 @@
+"""The Natural Scenes Dataset (Allen et al. 2022) as its bucket lays it out."""

@@ -1,0 +1,164 @@
+"""Everything that can be checked before the first volume is read: small files and headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindeye_cli.prepare.nsd.betas import BetaSeries, open_betas
+from mindeye_cli.prepare.nsd.design import Design, read_design
+from mindeye_cli.prepare.nsd.layout import NsdLayout, sessions_to_read
+from mindeye_cli.prepare.nsd.pictures import NsdPictures, brick_shape
+from mindeye_cli.prepare.nsd.rois import need_roi, read_rois
+from mindeye_cli.prepare.nsd.volumes import Mask, read_mask, read_volume
+from mindeye_cli.prepare.table import TEST, TRAIN, TrialTable, occurrences
+from mindeye_cli.prepare.voxels import VoxelTable
+from mindeye_cli.prepare.zscore import ZScore
+from mindeye_store.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NsdOptions:
+    """What one call prepares.
+
+    Attributes
+    ----------
+    layout : NsdLayout
+        Data set, subject and betas version.
+    store : Path
+    roi : str
+        Atlas whose voxels above 0 are taken.
+    sessions : tuple of int, optional
+        Ascending; all that are there by default.
+    zscore : {"train", "session"}
+    max_invalid : float
+        Largest share of voxels that may be dropped.
+    overwrite : bool
+        Replace the subject when it is there from other settings.
+    """
+
+    layout: NsdLayout
+    store: Path
+    roi: str = "nsdgeneral"
+    sessions: tuple[int, ...] | None = None
+    zscore: ZScore = "train"
+    max_invalid: float = 0.01
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Everything small, read and found to fit together."""
+
+    mask: Mask
+    voxels: VoxelTable
+    series: dict[int, BetaSeries]
+    table: TrialTable
+    pictures: NsdPictures
+
+
+def check(options: NsdOptions) -> Checked:
+    """Read every small file and every header, and see that they fit together.
+
+    Raises
+    ------
+    MissingResource
+        A file is absent.
+    InvalidInput
+        A file is damaged or does not fit the others.
+    """
+    layout = options.layout
+    mask = read_mask(need_roi(layout, options.roi), options.roi)
+    design = read_design(layout)
+    series = _open_series(layout, design, mask, options.sessions)
+    file_ncsnr = None
+    if layout.ncsnr.is_file():
+        volume = read_volume(layout.ncsnr, "NSD's ncsnr", fits=mask.shape)
+        file_ncsnr = np.nan_to_num(mask.take(volume.values).astype(np.float32))
+    voxels = VoxelTable(
+        count=len(mask.ijk),
+        ijk=mask.ijk,
+        affine=mask.affine.tolist(),
+        rois=read_rois(layout, mask),
+        file_ncsnr=file_ncsnr,
+    )
+    number, height, width = brick_shape(layout.stimuli)
+    shown, table = _trials(design, tuple(series))
+    _check_range(shown, table, number, layout)
+    pictures = NsdPictures(
+        path=layout.stimuli,
+        rows=shown,
+        size=(height, width),
+        records=_records(design, shown),
+    )
+    return Checked(mask=mask, voxels=voxels, series=series, table=table, pictures=pictures)
+
+
+def _open_series(
+    layout: NsdLayout, design: Design, mask: Mask, wanted: tuple[int, ...] | None
+) -> dict[int, BetaSeries]:
+    series = {}
+    for session in sessions_to_read(layout, wanted):
+        betas = open_betas(layout.betas_file(session))
+        if session > len(design.runs):
+            raise InvalidInput(f"the design has {len(design.runs)} sessions", where=str(betas.path))
+        if betas.shape != mask.shape:
+            raise InvalidInput(
+                f"betas of session {session} have volumes of {betas.shape} but the mask has"
+                f" {mask.shape}",
+                where=str(betas.path),
+                fix="take mask and betas from the same subject and functional space",
+            )
+        if betas.n_volumes != design.trials_in(session):
+            raise InvalidInput(
+                f"session {session} has {betas.n_volumes} volumes but the design has"
+                f" {design.trials_in(session)} trials",
+                where=str(betas.path),
+                fix="download it again, or leave the session out with --sessions",
+            )
+        series[session] = betas
+    return series
+
+
+def _trials(design: Design, sessions: tuple[int, ...]) -> tuple[NDArray[np.int64], TrialTable]:
+    """Pictures shown in these sessions, training before test, and the trials that count them."""
+    rows = np.concatenate(
+        [design.first_trial(s) + np.arange(design.trials_in(s)) for s in sessions]
+    ).astype(np.int64)
+    image = design.image[rows]
+    is_test = np.isin(image, design.shared)
+    # Training pictures first: their rows in the store do not depend on the test pictures.
+    shown = np.concatenate([np.unique(image[~is_test]), np.unique(image[is_test])])
+    place = {int(picture): position for position, picture in enumerate(shown)}
+    runs = [np.repeat(np.arange(1, len(r) + 1), r) for r in (design.runs[s - 1] for s in sessions)]
+    table = TrialTable(
+        image=np.array([place[int(picture)] for picture in image], dtype=np.int64),
+        session=np.repeat(sessions, [design.trials_in(s) for s in sessions]).astype(np.int16),
+        run=np.concatenate(runs).astype(np.int16),
+        repeat=occurrences(design.image)[rows],
+        split=np.where(is_test, TEST, TRAIN).astype(np.uint8),
+    )
+    return shown, table
+
+
+def _check_range(
+    shown: NDArray[np.int64], table: TrialTable, number: int, layout: NsdLayout
+) -> None:
+    beyond = np.flatnonzero(shown >= number)
+    if len(beyond):
+        trial = int(np.argmax(np.isin(table.image, beyond)))
+        raise InvalidInput(
+            f"trial {trial + 1} shows picture {shown[table.image[trial]]} (counted from 0) but the"
+            f" file holds {number}",
+            where=str(layout.stimuli),
+            fix="take design and pictures from the same release",
+        )
+
+
+def _records(design: Design, shown: NDArray[np.int64]) -> list[dict[str, Any]]:
+    origins = {} if design.table is None else design.table.origins
+    return [{"nsd_id": int(row)} | origins.get(int(row), {}) for row in shown]

@@ -1,0 +1,197 @@
+"""Where the Natural Scenes Dataset keeps each file, and how its subjects and sessions are named."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
+
+N_SUBJECTS = 8
+# Scan sessions of subjects 1 to 8.
+SESSIONS_OF = (40, 40, 32, 30, 40, 32, 40, 30)
+DEFAULT_BETAS = "betas_fithrf_GLMdenoise_RR"
+NIFTI_ENDINGS = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NsdLayout:
+    """Paths of one subject's files below the data set's root.
+
+    Attributes
+    ----------
+    root : Path
+        Folder that holds `nsddata`, `nsddata_betas` and `nsddata_stimuli`.
+    subject : int
+        1 to 8.
+    betas : str
+        Name of the betas' version, such as `betas_fithrf_GLMdenoise_RR`.
+    volume_space : str
+        Name of the functional space.
+    """
+
+    root: Path
+    subject: int
+    betas: str = DEFAULT_BETAS
+    volume_space: str = "func1pt8mm"
+
+    @property
+    def name(self) -> str:
+        """The subject as NSD and the store call it, such as `subj01`."""
+        return f"subj{self.subject:02d}"
+
+    @property
+    def stimuli(self) -> Path:
+        """HDF5 file of all pictures."""
+        return self.root / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
+
+    @property
+    def experiments(self) -> Path:
+        """Folder of the design files."""
+        return self.root / "nsddata/experiments/nsd"
+
+    @property
+    def design(self) -> Path:
+        """MATLAB design file."""
+        return self.experiments / "nsd_expdesign.mat"
+
+    @property
+    def stimulus_table(self) -> Path:
+        """CSV table of all pictures with the trials that showed them."""
+        return self.experiments / "nsd_stim_info_merged.csv"
+
+    @property
+    def responses(self) -> Path:
+        """The subject's behaviour, one row per trial."""
+        return self.root / "nsddata/ppdata" / self.name / "behav/responses.tsv"
+
+    @property
+    def roi_folder(self) -> Path:
+        """Folder of the ROI volumes."""
+        return self.root / "nsddata/ppdata" / self.name / self.volume_space / "roi"
+
+    @property
+    def betas_folder(self) -> Path:
+        """Folder of the sessions' betas."""
+        return self.root / "nsddata_betas/ppdata" / self.name / self.volume_space / self.betas
+
+    @property
+    def ncsnr(self) -> Path:
+        """NSD's own noise-ceiling SNR, from all trials."""
+        return self.betas_folder / "ncsnr.nii.gz"
+
+    def roi(self, name: str) -> Path:
+        """ROI volume of both hemispheres."""
+        return _first_existing(self.roi_folder / name)
+
+    def roi_names(self) -> list[str]:
+        """Atlases whose volume of both hemispheres is there, sorted."""
+        names = {
+            path.name.removesuffix(ending)
+            for ending in NIFTI_ENDINGS
+            for path in self.roi_folder.glob(f"*{ending}")
+        }
+        return sorted(name for name in names if not name.startswith(("lh.", "rh.", ".")))
+
+    def label_table(self, name: str) -> Path:
+        """FreeSurfer's table of an atlas's label names; it lies in the freesurfer tree."""
+        folder = self.root / "nsddata/freesurfer" / self.name / "label"
+        return folder / f"{name}.mgz.ctab"
+
+    def betas_file(self, session: int) -> Path:
+        """Betas of one session, counted from 1."""
+        return _first_existing(self.betas_folder / f"betas_session{session:02d}")
+
+    def sessions_present(self) -> list[int]:
+        """Sessions whose betas are there, ascending."""
+        pattern = re.compile(r"betas_session(\d+)\.nii(\.gz)?")
+        names = self.betas_folder.glob("betas_session*") if self.betas_folder.is_dir() else ()
+        return sorted({int(m[1]) for path in names if (m := pattern.fullmatch(path.name))})
+
+
+def _first_existing(stem: Path) -> Path:
+    """The compressed or plain volume of that name; the compressed one when neither exists."""
+    candidates = [stem.with_name(stem.name + ending) for ending in NIFTI_ENDINGS]
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def parse_subject(text: str) -> int:
+    """Subject number from `1`, `01`, `subj01` or `subj1`.
+
+    Raises
+    ------
+    UsageProblem
+        Not one of the eight subjects.
+    """
+    found = re.fullmatch(r"(?:subj)?0*(\d+)", text.strip())
+    if found is None or not 1 <= int(found[1]) <= N_SUBJECTS:
+        raise UsageProblem(f"NSD's subjects are 1 to {N_SUBJECTS}, not {text!r}", where="--subject")
+    return int(found[1])
+
+
+def parse_sessions(text: str) -> tuple[int, ...]:
+    """Sessions from a list of numbers and ranges such as `1-10,12`, ascending.
+
+    Raises
+    ------
+    UsageProblem
+        Not such a list.
+    """
+    chosen: set[int] = set()
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 1 <= low <= high <= max(SESSIONS_OF):
+            raise UsageProblem(
+                f"{part.strip()!r} is not a session or a range of sessions in 1 to 40",
+                where="--sessions",
+                fix="write for example --sessions 1-37",
+            )
+        chosen.update(range(low, high + 1))
+    return tuple(sorted(chosen))
+
+
+def sessions_to_read(layout: NsdLayout, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The sessions asked for, or all that are there when none were.
+
+    Raises
+    ------
+    MissingResource
+        A session's file is absent; or, when none were asked for, a session before the last one.
+    """
+    present = layout.sessions_present()
+    if wanted is None and not present:
+        raise MissingResource(
+            "no betas of this subject",
+            where=str(layout.betas_folder / "betas_sessionNN.nii.gz"),
+            fix="mindeye prepare nsd ... --dry-run lists the files that are needed",
+        )
+    sessions = wanted or tuple(range(1, max(present) + 1))
+    missing = sorted(set(sessions) - set(present))
+    if missing:
+        kept = ",".join(str(session) for session in sessions if session not in missing)
+        rest = f", or take the others with --sessions {kept}" if kept else ""
+        raise MissingResource(
+            f"session {missing[0]} has no betas ({len(missing)} of {len(sessions)} are missing)",
+            where=str(layout.betas_file(missing[0])),
+            fix=f"download it{rest}",
+        )
+    return sessions
+
+
+def need_file(path: Path, what: str, fix: str = "download it from NSD's bucket") -> Path:
+    """Return `path` when it is a file.
+
+    Raises
+    ------
+    MissingResource
+        It is not there.
+    InvalidInput
+        It is something else than a file.
+    """
+    if not path.exists():
+        raise MissingResource(f"{what} is missing", where=str(path), fix=fix)
+    if not path.is_file():
+        raise InvalidInput(f"{what} is not a file", where=str(path))
+    return path

@@ -1,0 +1,58 @@
+"""Opening the store for a subject: whether it is there already, and leaving nothing on failure."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mindeye_store import Store, create_store, open_store
+from mindeye_store.errors import InvalidInput
+
+
+def already_there(path: Path, subject: str, plan: dict[str, Any], overwrite: bool) -> bool:
+    """Whether the store holds the subject from this very plan.
+
+    Raises
+    ------
+    InvalidInput
+        It holds the subject from other settings and `overwrite` is false.
+    """
+    bundle = f"subjects/{subject}"
+    if not path.exists():
+        return False
+    store = open_store(path)
+    if not store.has_bundle(bundle):
+        return False
+    if store.has_plan(bundle, plan):
+        return True
+    if overwrite:
+        return False
+    held = store.attrs(bundle).get("plan", {})
+    changed = sorted(key for key in held | plan if held.get(key) != plan.get(key))
+    raise InvalidInput(
+        f"subject {subject} is there already, made with another {', '.join(changed)}",
+        where=str(path / bundle),
+        fix=f"add --overwrite, or mindeye store rm {path} {bundle}",
+    )
+
+
+def outcome_values(path: Path, subject: str) -> dict[str, Any]:
+    """The contract's keys for a prepared subject, and how many voxels were dropped."""
+    attrs = open_store(path).attrs(f"subjects/{subject}")
+    return {"subject": subject, **attrs["counts"], "dropped": attrs["dropped"]["count"]}
+
+
+@contextmanager
+def opened_for_writing(path: Path) -> Iterator[Store]:
+    """Open the store, or make one that does not outlive a failure while it is empty."""
+    fresh = not path.exists()
+    store = create_store(path)
+    try:
+        yield store
+    except Exception:
+        if fresh and not store.images.n and not store.subjects:
+            shutil.rmtree(path)
+        raise
