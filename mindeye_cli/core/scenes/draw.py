@@ -104,7 +104,7 @@ def render(scene: Scene, size: int = 64) -> NDArray[np.uint8]:
             mask = Image.new("L", (side, side))
             pen.draw(ImageDraw.Draw(mask), body, 255)
             picture.paste(
-                mix(item.rgb, (20, 20, 25), 0.3),
+                mix(item.rgb, (20, 20, 25), 0.2),
                 (0, 0),
                 ImageChops.multiply(mask, _pattern(item.texture, side)),
             )

@@ -1,0 +1,1 @@
+"""Training of the built-in models: `python -m mindeye_cli.builtin {vae,clip,net,generator}`."""
