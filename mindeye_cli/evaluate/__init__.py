@@ -1,0 +1,1 @@
+"""The score sheet: image metrics with intervals and controls beside every number."""

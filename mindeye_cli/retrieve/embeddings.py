@@ -1,0 +1,143 @@
+"""What retrieval compares: a run's embedding of each test trial or image, and the true targets.
+
+Shapes: `n` images, `r` rows (one an image, or one a trial), `V` voxels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindeye_cli.core.retrieval_scores import cosine
+from mindeye_cli.core.runs import RunInfo, read_run
+from mindeye_cli.core.trials import ImageTrials, average_trials, image_trials, training_trials
+from mindeye_cli.models.run_model import RunModel, load_run
+from mindeye_store.errors import InvalidInput, UsageProblem
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# The published comparison for networks trained with a contrastive loss on cosines; a regression
+# predicts deviations from the training mean, so its angles are measured from there.
+SIMILARITY = {
+    "high-level": "cosine",
+    "ridge": "cosine after subtracting the mean training target",
+}
+OUTPUT = {"high-level": "retrieval", "ridge": "prediction"}
+CHUNK_TARGETS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Similarities of the split's brain responses and images.
+
+    Attributes
+    ----------
+    similarity : float64 array (r, n)
+    image_of_row : int64 array (r,)
+        The position (0..n-1) of the image that each brain row shows.
+    image_rows : int64 array (n,)
+        Global image rows of the store.
+    ids : list of str
+    info : RunInfo
+    subject : str
+    """
+
+    similarity: Floats
+    image_of_row: Ints
+    image_rows: Ints
+    ids: list[str]
+    info: RunInfo
+    subject: str
+
+
+def compare(store: Any, run: Path, split: str, average: str, subject: str | None) -> Comparison:
+    """Embed the split's responses and compare them with its images' targets.
+
+    Parameters
+    ----------
+    store : mindeye_store Store
+    run : Path
+    split : {"test", "train"}
+    average : {"voxels", "predictions", "none"}
+        Repeats are averaged before the network, after it, or kept as single trials.
+    subject : str or None
+        Needed when the run was trained on several.
+
+    Raises
+    ------
+    InvalidInput
+        A run that has no retrieval output, another number of voxels, or non-finite predictions.
+    """
+    info = read_run(run)
+    if info.kind not in OUTPUT:
+        raise InvalidInput(
+            f"a {info.kind} run has no embedding to retrieve with",
+            where=str(run),
+            fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
+        )
+    name = subject or _only_subject(info)
+    source = store.subject(name)
+    if source.voxels.shape[1] != info.n_voxels:
+        raise InvalidInput(
+            f"the run reads {info.n_voxels} voxels and {name} has {source.voxels.shape[1]}",
+            where=str(run),
+            fix="give a run trained on this subject, or --subject",
+        )
+    trials = image_trials(source, "test" if split == "test" else "train")
+    targets = store.target(info.space)
+    brain, image_of_row = _embed(load_run(run), info.kind, source, trials, average)
+    if not np.isfinite(brain).all():
+        raise InvalidInput("the run's predictions are not finite", where=str(run))
+    centre = None
+    if info.kind == "ridge":
+        centre = mean_target(targets, training_trials(store, source).image_rows)
+    ids = store.images.ids
+    return Comparison(
+        similarity=cosine(brain, targets.read(trials.image_rows), centre),
+        image_of_row=image_of_row,
+        image_rows=trials.image_rows,
+        ids=[ids[row] for row in trials.image_rows],
+        info=info,
+        subject=name,
+    )
+
+
+def mean_target(targets: Any, rows: Ints) -> Floats:
+    """Mean target over the given image rows, read in chunks; float64 of the target's shape."""
+    total = np.zeros(targets.shape[1:])
+    for start in range(0, len(rows), CHUNK_TARGETS):
+        total += targets.read(rows[start : start + CHUNK_TARGETS]).astype(np.float64).sum(axis=0)
+    return total / len(rows)
+
+
+def _embed(
+    model: RunModel, kind: str, source: Any, trials: ImageTrials, average: str
+) -> tuple[NDArray[np.floating], Ints]:
+    """Embeddings (r, ...) and the image position of each row."""
+    output = OUTPUT[kind]
+    positions = np.arange(len(trials.image_rows), dtype=np.int64)
+    if average == "voxels":
+        voxels = average_trials(source, trials)
+        return model.predict(voxels, outputs=(output,))[output], positions
+    voxels = np.asarray(source.voxels.read(trials.trial_rows), dtype=np.float32)
+    each = model.predict(voxels, outputs=(output,))[output]
+    if average == "none":
+        return each, trials.groups
+    means = np.add.reduceat(each.astype(np.float64), trials.starts[:-1], axis=0)
+    counts = trials.counts.reshape(-1, *([1] * (each.ndim - 1)))
+    return means / counts, positions
+
+
+def _only_subject(info: RunInfo) -> str:
+    if len(info.subjects) != 1:
+        raise UsageProblem(
+            f"the run was trained on {len(info.subjects)} subjects",
+            where="--subject",
+            fix=f"name one of {', '.join(info.subjects)}",
+        )
+    return info.subjects[0]

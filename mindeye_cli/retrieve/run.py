@@ -1,0 +1,227 @@
+"""`mindeye retrieve pool`: from a store and a run to one JSON of scores, table and controls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mindeye_cli.core import retrieval_scores as scores
+from mindeye_cli.core import stats
+from mindeye_cli.core.atomic import refuse_existing, write_json
+from mindeye_cli.core.fingerprint import environment, of_file, of_json
+from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.runs import MODEL, read_run
+from mindeye_cli.core.threads import apply_threads
+from mindeye_cli.retrieve.embeddings import SIMILARITY, Comparison, compare
+from mindeye_cli.retrieve.pictures import NEIGHBOURS, write_grid
+from mindeye_cli.retrieve.pool import DIRECTIONS, TIES, Draws, draw_pools, score_direction
+from mindeye_store import open_store
+from mindeye_store.errors import InvalidInput, UsageProblem
+
+SCHEMA = "mindeye-retrieval"
+SCHEMA_VERSION = 1
+# Keys of the file that are not printed.
+FILE_ONLY = ("schema", "schema_version", "fingerprint", "store", "environment", "images")
+AVERAGES = ("voxels", "predictions", "none")
+SPLITS = ("test", "train")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """Options of `mindeye retrieve pool`, as on its command line."""
+
+    pool: int = 300
+    draws: int = 30
+    split: str = "test"
+    average: str = "voxels"
+    subject: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.average not in AVERAGES:
+            raise _choice("--average", self.average, AVERAGES)
+        if self.split not in SPLITS:
+            raise _choice("--split", self.split, SPLITS)
+        for name, number, least in (("--pool", self.pool, 2), ("--draws", self.draws, 1)):
+            if number < least:
+                raise UsageProblem(f"{number} is less than {least}", where=name)
+
+
+def retrieve_pool(
+    store: Path,
+    run: Path,
+    options: PoolOptions,
+    *,
+    out: Path | None = None,
+    pictures: Path | None = None,
+    overwrite: bool = False,
+) -> Outcome:
+    """Score image and brain retrieval of one run on one split.
+
+    Parameters
+    ----------
+    store, run : Path
+    options : PoolOptions
+    out : Path, optional
+        JSON file for the result with its per-image table.
+    pictures : Path, optional
+        PNG file for the neighbour grid.
+    overwrite : bool
+
+    Returns
+    -------
+    Outcome
+        The contract's keys; the per-image table is in the file alone.
+
+    Raises
+    ------
+    InvalidInput
+        Fewer than two images, or a run that does not fit the store.
+    UsageProblem
+        A file is in the way that holds something else.
+    """
+    apply_threads()
+    opened = open_store(store)
+    fingerprint = _fingerprint(opened, run, options)
+    if not overwrite:
+        done = _finished(fingerprint, out, pictures)
+        if done is not None:
+            return done
+    compared = compare(opened, run, options.split, options.average, options.subject)
+    n = len(compared.ids)
+    if n < 2:
+        raise InvalidInput(
+            f"retrieval needs two images or more, the {options.split} split has {n}",
+            where=f"subject {compared.subject}",
+        )
+    values = _values(compared, options, run)
+    table = image_table(compared, options.seed)
+    if out is not None:
+        document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **values}
+        document.update(store=str(store.resolve()), environment=environment(), images=table)
+        write_json(out, {**document, "fingerprint": fingerprint})
+    if pictures is not None:
+        write_grid(pictures, opened.images, table)
+    return Outcome(outputs=_paths(out, pictures), values=values)
+
+
+def _paths(*paths: Path | None) -> tuple[Path, ...]:
+    return tuple(path for path in paths if path is not None)
+
+
+def _fingerprint(store: Any, run: Path, options: PoolOptions) -> str:
+    """Of everything that the scores depend on."""
+    info = read_run(run)
+    subject = store.subject(options.subject or info.subjects[0])
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "options": asdict(options),
+        "run": asdict(info),
+        "model": of_file(run / MODEL) if (run / MODEL).exists() else None,
+        "subject": dict(subject.attrs),
+        "targets": dict(store.target(info.space).attrs),
+        "permutations": stats.PERMUTATIONS,
+    }
+    return of_json(facts)
+
+
+def _finished(fingerprint: str, out: Path | None, pictures: Path | None) -> Outcome | None:
+    """The result that is there already, if it is the one asked for.
+
+    Raises
+    ------
+    UsageProblem
+        Another file is in the way.
+    """
+    if out is None or not out.exists():
+        for path in _paths(out, pictures):
+            refuse_existing(path, overwrite=False)
+        return None
+    try:
+        document = json.loads(out.read_text(encoding="utf-8"))
+        same = document["schema"] == SCHEMA and document["fingerprint"] == fingerprint
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        same = False  # Not ours: refused below, never replaced.
+    if not same:
+        refuse_existing(out, overwrite=False)
+    if pictures is not None and not pictures.exists():
+        return None
+    kept = {key: value for key, value in document.items() if key not in FILE_ONLY}
+    return Outcome(status="notneeded", outputs=_paths(out, pictures), values=kept)
+
+
+def _values(compared: Comparison, options: PoolOptions, run: Path) -> dict[str, Any]:
+    """The result for a machine: both directions in the pools and, where larger, in the split."""
+    n = len(compared.ids)
+    drawn = _draw(compared, options, options.pool)
+    values: dict[str, Any] = {d: score_direction(drawn[d], options.seed) for d in DIRECTIONS}
+    used = drawn["image_retrieval"].images.shape
+    values.update(n=n, pool=used[1], draws=used[0], asked=asdict(options))
+    values["note"] = None
+    if options.pool > n:
+        values["note"] = f"a pool of {options.pool} was asked for; the whole set of {n} was used"
+    if used[1] < n:
+        whole = _draw(compared, options, n)
+        values["whole"] = {d: score_direction(whole[d], options.seed) for d in DIRECTIONS}
+    values.update(
+        definitions=DIRECTIONS,
+        ties=TIES,
+        similarity=SIMILARITY[compared.info.kind],
+        run=str(run),
+        kind=compared.info.kind,
+        space=compared.info.space,
+        subject=compared.subject,
+        split=options.split,
+        average=options.average,
+        seed=options.seed,
+    )
+    return values
+
+
+def _draw(compared: Comparison, options: PoolOptions, pool: int) -> dict[str, Draws]:
+    return draw_pools(
+        compared.similarity, compared.image_of_row, pool, options.draws, options.seed
+    )
+
+
+def image_table(compared: Comparison, seed: int) -> list[dict[str, Any]]:
+    """Rank and nearest images of every image, among the whole split.
+
+    Returns
+    -------
+    list of dict
+        `id`, `image_row`, `rank_image_retrieval`, `rank_brain_retrieval`, `neighbours` (the images
+        most similar to its response, best first: `id`, `image_row`, `similarity`). With single
+        trials, one trial of every image is taken.
+    """
+    n = len(compared.ids)
+    drawn = draw_pools(compared.similarity, compared.image_of_row, n, 1, seed)
+    ranks = {d: scores.expected_rank(drawn[d].above[0], drawn[d].tied[0]) for d in DIRECTIONS}
+    square = drawn["image_retrieval"].full
+    nearest = np.argsort(-square, axis=1, kind="stable")[:, :NEIGHBOURS]
+    rows = compared.image_rows
+    return [
+        {
+            "id": compared.ids[i],
+            "image_row": int(rows[i]),
+            "rank_image_retrieval": float(ranks["image_retrieval"][i]),
+            "rank_brain_retrieval": float(ranks["brain_retrieval"][i]),
+            "neighbours": [
+                {
+                    "id": compared.ids[j],
+                    "image_row": int(rows[j]),
+                    "similarity": float(square[i, j]),
+                }
+                for j in nearest[i]
+            ],
+        }
+        for i in range(n)
+    ]
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> UsageProblem:
+    return UsageProblem(f"unknown value {value!r}", where=option, fix=f"one of {', '.join(choices)}")
