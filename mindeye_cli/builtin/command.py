@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from mindeye_cli.builtin.loop import LoopConfig
-from mindeye_cli.builtin.pool import load_pool
+from mindeye_cli.builtin.pool import Pool, load_pool
 
 CONFIGS: dict[str, LoopConfig] = {
     "vae": LoopConfig(steps=2300, batch=16, lr=2e-3, seed=11),
@@ -19,24 +19,48 @@ CONFIGS: dict[str, LoopConfig] = {
     "net": LoopConfig(steps=2500, batch=64, lr=2e-3, seed=1013),
     "generator": LoopConfig(steps=12000, batch=64, lr=1e-3, seed=14, ema=0.999),
 }
-POOL = 98_304
-JUDGE_POOL = 49_152
+POOLS = {
+    "vae": ("train", 98_304),
+    "clip": ("train", 98_304),
+    "net": ("judge", 49_152),
+    "generator": ("train", 36_864),
+}
 HELDOUT_POOL = 2_048
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mindeye_cli.builtin", description=__doc__)
     parser.add_argument("model", choices=CONFIGS)
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and export")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and log")
     parser.add_argument("--cache", type=Path, help="folder for drawn scenes; default OUT/../cache")
-    parser.add_argument("--steps", type=int, help="length of the training and of its schedule")
+    parser.add_argument("--export", type=Path, help="where models are written; default OUT/export")
+    parser.add_argument(
+        "--steps", type=int, help="length of the training and of its schedule; 0 only exports"
+    )
     parser.add_argument("--batch", type=int)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--pool", type=int, help="how many scenes to train on")
+    parser.add_argument("--heldout", type=int, default=HELDOUT_POOL, help="scenes for the figures")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--vae", type=Path, help="exported scene-vae, for the generator")
-    parser.add_argument("--clip", type=Path, help="exported scene-clip, for the generator")
+    parser.add_argument("--vae", type=Path, help="exported scene-vae; default the shipped one")
+    parser.add_argument("--clip", type=Path, help="exported scene-clip; default the shipped one")
     return parser.parse_args(argv)
+
+
+def _generator(
+    options: argparse.Namespace, config: LoopConfig, pool: Pool, export: Path
+) -> None:
+    """Encode the scenes with the finished VAE and encoder, train the UNet, export all."""
+    from mindeye_cli.builtin.conditions import load_conditions
+    from mindeye_cli.builtin.generator import train_generator
+    from mindeye_cli.builtin.publish import publish_generator
+    from mindeye_cli.models.scene.clip import load_scene_clip
+    from mindeye_cli.models.scene.vae import load_scene_vae
+
+    clip, vae = load_scene_clip(options.clip), load_scene_vae(options.vae)
+    data = load_conditions(options.out / "conditions", pool.pixels, clip, vae)
+    unet, loop = train_generator(data, config, options.out)
+    publish_generator(unet, loop, pool, export)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -46,20 +70,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     given = {name: getattr(options, name) for name in ("steps", "batch", "lr")}
     config = replace(
-        CONFIGS[options.model], **{name: value for name, value in given.items() if value}
+        CONFIGS[options.model],
+        **{name: value for name, value in given.items() if value is not None},
     )
     cache = options.cache or options.out.parent / "cache"
-    split, size = ("judge", JUDGE_POOL) if options.model == "net" else ("train", POOL)
+    export = options.export or options.out / "export"
+    split, size = POOLS[options.model]
     pool = load_pool(cache, split, options.pool or size)
+    if options.model == "generator":
+        _generator(options, config, pool, export)
+        return
+    heldout = load_pool(cache, "heldout", options.heldout)
     if options.model == "vae":
+        from mindeye_cli.builtin.publish import publish_vae
         from mindeye_cli.builtin.vae import train_vae
 
-        train_vae(pool, config, options.out)
+        publish_vae(*train_vae(pool, config, options.out), pool, heldout, export)
     elif options.model == "clip":
         from mindeye_cli.builtin.clip import train_clip
+        from mindeye_cli.builtin.publish import publish_clip
 
-        train_clip(pool, load_pool(cache, "heldout", HELDOUT_POOL), config, options.out)
+        publish_clip(*train_clip(pool, heldout, config, options.out), pool, heldout, export)
+    else:
+        from mindeye_cli.builtin.net import train_net
+        from mindeye_cli.builtin.publish import publish_net
 
-
-if __name__ == "__main__":
-    main()
+        publish_net(*train_net(pool, config, options.out), pool, heldout, export)

@@ -45,7 +45,7 @@ def card(
     """Model card in Markdown."""
     rows = {
         **facts,
-        "training": f"{step} of {config.steps} steps of {config.batch} scenes, "
+        "training": f"{step} steps of {config.batch} scenes, "
         f"AdamW, peak learning rate {config.lr:g}, seed {config.seed}",
     }
     lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
@@ -58,6 +58,7 @@ def export_plain(folder: Path, model: nn.Module, config: dict[str, Any], text: s
         write_json(staged / "config.json", config)
         save_file(half(model), str(staged / "model.safetensors"))
         write_text(staged / "README.md", text)
+        _readable(staged)
 
 
 def export_diffusers(folder: Path, model: Any, text: str) -> None:
@@ -70,3 +71,10 @@ def export_diffusers(folder: Path, model: Any, text: str) -> None:
         config.pop("_name_or_path", None)
         write_json(staged / "config.json", config)
         write_text(staged / "README.md", text)
+        _readable(staged)
+
+
+def _readable(folder: Path) -> None:
+    """Let everyone read the files: safetensors writes them for their owner alone."""
+    for path in folder.iterdir():
+        path.chmod(0o644)

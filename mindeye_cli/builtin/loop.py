@@ -115,6 +115,8 @@ class Loop:
         Requeue
             After saving, when a stop signal came.
         """
+        if self.step >= self.config.steps:
+            return
         with StopFlag() as stop:
             self._run(loss_of, stop)
 

@@ -44,6 +44,7 @@ class SceneNet(nn.Module):
 
     def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 128), features: int = 128) -> None:
         super().__init__()
+        self.widths = widths
         stem, *stages = widths
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem, 5, 2, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU()
