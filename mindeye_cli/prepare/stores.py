@@ -40,9 +40,14 @@ def already_there(path: Path, subject: str, plan: dict[str, Any], overwrite: boo
 
 
 def outcome_values(path: Path, subject: str) -> dict[str, Any]:
-    """The contract's keys for a prepared subject, and how many voxels were dropped."""
+    """The contract's keys for a prepared subject, with what was dropped and what leaks."""
     attrs = open_store(path).attrs(f"subjects/{subject}")
-    return {"subject": subject, **attrs["counts"], "dropped": attrs["dropped"]["count"]}
+    return {
+        "subject": subject,
+        **attrs["counts"],
+        "dropped": attrs["dropped"]["count"],
+        "leaked_images": attrs["leaked_images"],
+    }
 
 
 @contextmanager

@@ -184,7 +184,6 @@ def subject_attributes(data: Measured) -> dict[str, Any]:
             "n_trials": len(data.table),
             "n_images": data.table.n_images,
             "splits": data.table.splits(),
-            "leaked_images": len(data.table.leaked),
         },
         "normalisation": {"zscore": data.zscore, "per": "session", "ddof": 0},
         "ncsnr": None

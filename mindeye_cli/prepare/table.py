@@ -48,11 +48,6 @@ class TrialTable:
         """Number of different images shown."""
         return len(np.unique(self.image))
 
-    @property
-    def leaked(self) -> NDArray[np.int64]:
-        """Images shown in training and in test trials alike, ascending."""
-        return np.intersect1d(self.image[self.train], self.image[~self.train])
-
     def splits(self) -> dict[str, Any]:
         """Trials and images of each split, for reports."""
         return {

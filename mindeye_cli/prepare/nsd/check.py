@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.prepare.annotations import FILE, Annotations, read_annotations
 from mindeye_cli.prepare.nsd.betas import BetaSeries, open_betas
 from mindeye_cli.prepare.nsd.design import Design, read_design
 from mindeye_cli.prepare.nsd.layout import NsdLayout, sessions_to_read
@@ -89,11 +90,14 @@ def check(options: NsdOptions) -> Checked:
     number, height, width = brick_shape(layout.stimuli)
     shown, table = _trials(design, tuple(series))
     _check_range(shown, table, number, layout)
+    notes = read_annotations(layout.stimuli.with_name(FILE))
+    keys = [int(row) for row in shown]
     pictures = NsdPictures(
         path=layout.stimuli,
         rows=shown,
         size=(height, width),
-        records=_records(design, shown),
+        captions=notes.of_captions(keys),
+        records=_records(design, notes, keys),
     )
     return Checked(mask=mask, voxels=voxels, series=series, table=table, pictures=pictures)
 
@@ -159,6 +163,10 @@ def _check_range(
         )
 
 
-def _records(design: Design, shown: NDArray[np.int64]) -> list[dict[str, Any]]:
+def _records(design: Design, notes: Annotations, keys: list[int]) -> list[dict[str, Any]]:
+    """NSD's number, COCO's facts and whatever else is said of every picture."""
     origins = {} if design.table is None else design.table.origins
-    return [{"nsd_id": int(row)} | origins.get(int(row), {}) for row in shown]
+    said = notes.of_records(keys) or [{}] * len(keys)
+    return [
+        {"nsd_id": key} | origins.get(key, {}) | more for key, more in zip(keys, said, strict=True)
+    ]

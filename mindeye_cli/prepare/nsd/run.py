@@ -49,14 +49,15 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
         source=str(layout.betas_folder),
     )
     with opened_for_writing(options.store) as store:
-        rows = add_pictures(store, checked.pictures, {"nsd": of_json(checked.pictures.ids)})
+        rows = add_pictures(store, checked.pictures, plan)
         write_subject(
             store,
             layout.name,
             data,
             rows,
             plan=plan,
-            attrs={"plan": plan, "sessions": list(checked.series), "roi": options.roi},
+            # The split is by picture, so none can be on both sides.
+            attrs={"plan": plan, "roi": options.roi, "leaked_images": 0},
             overwrite=options.overwrite,
         )
     cache.remove()

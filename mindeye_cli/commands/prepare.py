@@ -1,0 +1,168 @@
+"""`mindeye prepare`: datasets into the feature store, and frozen encoders' targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mindeye_cli import options as shared
+from mindeye_cli import output
+from mindeye_cli.lazy import group_app
+from mindeye_store.errors import UsageProblem
+
+app = group_app("Turn a dataset into a feature store.")
+
+MaxInvalid = Annotated[
+    float,
+    typer.Option(
+        help="Largest share of voxels that may be NaN, all zero or constant, and dropped."
+    ),
+]
+
+
+@app.command("nsd")
+def nsd(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that holds nsddata.")],
+    store: shared.Store,
+    subject: Annotated[str, typer.Option(metavar="S", help="1 to 8, or subj01 to subj08.")],
+    roi: Annotated[
+        str, typer.Option(help="ROI volume whose voxels above 0 are taken.")
+    ] = "nsdgeneral",
+    betas: Annotated[
+        str, typer.Option(metavar="NAME", help="Version of the betas.")
+    ] = "betas_fithrf_GLMdenoise_RR",
+    sessions: Annotated[
+        str | None, typer.Option(metavar="1-37", help="Sessions; all that are there by default.")
+    ] = None,
+    zscore: Annotated[
+        str, typer.Option(help="Trials behind each session's statistics: train, or session (all).")
+    ] = "train",
+    max_invalid: MaxInvalid = 0.01,
+    dry_run: shared.DryRun = False,
+    overwrite: shared.Overwrite = False,
+) -> None:
+    """Read the Natural Scenes Dataset as it is distributed."""
+    from mindeye_cli.prepare.nsd.check import NsdOptions
+    from mindeye_cli.prepare.nsd.layout import NsdLayout, parse_sessions, parse_subject
+    from mindeye_cli.prepare.nsd.run import describe_nsd, prepare_nsd
+
+    options = NsdOptions(
+        layout=NsdLayout(root=root, subject=parse_subject(subject), betas=betas),
+        store=store,
+        roi=roi,
+        sessions=None if sessions is None else parse_sessions(sessions),
+        zscore=_choice(zscore, "--zscore", ("train", "session")),
+        max_invalid=_share(max_invalid),
+        overwrite=overwrite,
+    )
+    if dry_run:
+        outcome = describe_nsd(options)
+        output.emit("prepare nsd", outcome, human=_files(outcome.values))
+        return
+    outcome = prepare_nsd(options)
+    output.emit("prepare nsd", outcome, human=_summary(outcome.values))
+
+
+@app.command("arrays")
+def arrays(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Holds voxels.npy, trials.csv and the images.")
+    ],
+    store: shared.Store,
+    subject: Annotated[str, typer.Option(metavar="NAME", help="The subject's name in the store.")],
+    zscore: Annotated[
+        str,
+        typer.Option(
+            help="Trials behind each session's statistics: train, session (all), or none"
+            " to keep the responses as they are."
+        ),
+    ] = "train",
+    image_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Bring every image to N x N pixels.")
+    ] = None,
+    max_invalid: MaxInvalid = 0.01,
+    overwrite: shared.Overwrite = False,
+) -> None:
+    """Read any dataset: responses, a table of trials, and images."""
+    from mindeye_cli.prepare.arrays.run import ArraysOptions, prepare_arrays
+
+    outcome = prepare_arrays(
+        ArraysOptions(
+            folder=folder,
+            store=store,
+            subject=subject,
+            zscore=_choice(zscore, "--zscore", ("train", "session", "none")),
+            max_invalid=_share(max_invalid),
+            image_size=image_size,
+            overwrite=overwrite,
+        )
+    )
+    output.emit("prepare arrays", outcome, human=_summary(outcome.values))
+
+
+@app.command("targets")
+def targets(
+    store: shared.Store,
+    space: shared.Space,
+    weights: shared.Weights = None,
+    shard: shared.Shard = None,
+    given: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE.npy", help="Rows of array:NAME, one per image."),
+    ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Image id of each row of --from, one a line."),
+    ] = None,
+) -> None:
+    """Cache a frozen encoder's output for every image of the store."""
+    from mindeye_cli.prepare.targets import TargetOptions, prepare_targets
+
+    outcome = prepare_targets(
+        TargetOptions(
+            store=store,
+            space=space,
+            weights=weights,
+            given=given,
+            ids=ids,
+            part=shared.parse_shard(shard),
+        )
+    )
+    values = outcome.values
+    output.emit(
+        "prepare targets",
+        outcome,
+        human=f"{values['rows_done']} of {values['rows_total']} images have {values['space']}"
+        f" {tuple(values['shape'])} {values['dtype']}",
+    )
+
+
+def _choice(value: str, option: str, allowed: tuple[str, ...]) -> Any:
+    if value not in allowed:
+        raise UsageProblem(f"{value!r} is not one of {', '.join(allowed)}", where=option)
+    return value
+
+
+def _share(value: float) -> float:
+    if not 0 <= value < 1:
+        raise UsageProblem(f"{value:g} is not a share from 0 to 1", where="--max-invalid")
+    return value
+
+
+def _summary(values: dict[str, Any]) -> str:
+    splits = ", ".join(
+        f"{name} {counts['trials']} trials of {counts['images']} images"
+        for name, counts in values["splits"].items()
+    )
+    return f"{values['subject']}: {values['n_voxels']} voxels; {splits}"
+
+
+def _files(values: dict[str, Any]) -> str:
+    rows = [
+        ["there" if entry["present"] else "MISSING", entry["bytes"], entry["path"]]
+        for entry in values["files"]
+    ]
+    table = output.table(rows, header=("", "bytes", "file"))
+    return f"{table}\n{len(values['missing'])} of {len(rows)} files are missing"

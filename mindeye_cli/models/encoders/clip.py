@@ -1,0 +1,138 @@
+"""`clip-vit-l14` and any `open_clip:MODEL:PRETRAINED`: pooled vectors, or tokens.
+
+Tokens are MindEye's targets: the last block's output, `ln_post` and the projection applied to
+every token, all divided by the norm of the class token (MindEye 2023, section 3.1 and its
+published code).
+
+Shapes: `B` batch, `T` tokens with the class token first, `D` embedding width, `S` side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mindeye_cli.models.encoders.base import (
+    Encoder,
+    Norm,
+    by_norm,
+    on_device,
+    pick_device,
+    resize_crop,
+    weights_print,
+)
+from mindeye_cli.models.encoders.clip_files import load_clip
+from mindeye_store.errors import UsageProblem
+
+# OpenAI's ViT-L/14 was trained with the quick GELU; open_clip's plain ViT-L-14 has the exact one.
+CLIP_VIT_L14 = ("ViT-L-14-quickgelu", "openai")
+OUTPUTS = ("pooled", "tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipName:
+    """open_clip's model and tag, and which output."""
+
+    model: str
+    pretrained: str
+    output: str
+
+
+def parse_clip(space: str) -> ClipName:
+    """Take a space's name apart; without an output it is the pooled vector.
+
+    Raises
+    ------
+    UsageProblem
+        Not such a name.
+    """
+    family, *parts = space.split(":")
+    output = parts.pop() if parts and parts[-1] in OUTPUTS else "pooled"
+    if family == "clip-vit-l14" and not parts:
+        return ClipName(*CLIP_VIT_L14, output)
+    if family == "open_clip" and len(parts) == 2 and all(parts):
+        return ClipName(*parts, output)
+    raise UsageProblem(
+        f"{space!r} is not clip-vit-l14[:pooled|:tokens] or"
+        " open_clip:MODEL:PRETRAINED[:pooled|:tokens]",
+        where="--space",
+    )
+
+
+def load_clip_space(space: str, weights: Path | None) -> Encoder:
+    """Load an open_clip model's image tower.
+
+    Raises
+    ------
+    MissingResource
+        The weights are absent.
+    InvalidInput
+        The weights do not fit the model.
+    UsageProblem
+        open_clip has no such model, or it has no tokens.
+    """
+    name = parse_clip(space)
+    device = pick_device()
+    loaded = load_clip(name.model, name.pretrained, weights)
+    visual = loaded.visual.to(device)
+    mean = torch.tensor(loaded.mean, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(loaded.std, device=device).view(1, 3, 1, 1)
+    norm: Norm = "cls" if name.output == "tokens" else "unit"
+    outputs = _tokens if name.output == "tokens" else _pooled
+    if name.output == "tokens":
+        _need_tokens(visual, space)
+
+    def compute(pixels: Tensor) -> Tensor:
+        return by_norm(outputs(visual, (resize_crop(pixels, loaded.side) - mean) / std), norm)
+
+    with torch.inference_mode():
+        shape = tuple(compute(torch.zeros(1, 3, loaded.side, loaded.side, device=device)).shape[1:])
+    return Encoder(
+        space=space,
+        shape=shape,
+        norm=norm,
+        dtype="float16" if name.output == "tokens" else "float32",
+        description={
+            "weights": weights_print(visual.state_dict()),
+            "transform": f"bicubic {loaded.side} no antialias, centre crop,"
+            f" mean {loaded.mean}, std {loaded.std}",
+        },
+        encode=on_device(compute, device),
+    )
+
+
+def _pooled(visual: Any, pixels: Tensor) -> Tensor:
+    """The image embedding, (B, D)."""
+    result = visual(pixels)
+    pooled: Tensor = result[0] if isinstance(result, tuple) else result
+    return pooled
+
+
+def _tokens(visual: Any, pixels: Tensor) -> Tensor:
+    """Every token after `ln_post` and the projection, (B, T, D)."""
+    last = visual.forward_intermediates(
+        pixels,
+        indices=1,
+        normalize_intermediates=True,
+        intermediates_only=True,
+        output_fmt="NLC",
+        output_extra_tokens=True,
+    )
+    prefix, patches = last["image_intermediates_prefix"][-1], last["image_intermediates"][-1]
+    tokens: Tensor = torch.cat([prefix, patches], dim=1) @ visual.proj
+    return tokens
+
+
+def _need_tokens(visual: Any, space: str) -> None:
+    parts = ("forward_intermediates", "ln_post", "proj", "class_embedding")
+    if all(getattr(visual, part, None) is not None for part in parts):
+        return
+    raise UsageProblem(
+        f"{space} has no class token with a projection: its tokens are not defined",
+        where="--space",
+        fix="use the pooled output",
+    )

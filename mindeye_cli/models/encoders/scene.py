@@ -1,0 +1,77 @@
+"""`scene-clip:tokens`, `scene-clip:pooled`, `scene-vae`: the built-in encoders at 64 pixels.
+
+Shapes: `B` batch, `T` tokens, `D` width.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from mindeye_cli.models.encoders.autoencoder import posterior_mode
+from mindeye_cli.models.encoders.base import (
+    Encoder,
+    Norm,
+    by_norm,
+    on_device,
+    pick_device,
+    resize_crop,
+    weights_print,
+)
+
+SIDE = 64
+# `T` and `D` of the tokens, `D` of the pooled vector, and the latent.
+SHAPES: dict[str, tuple[int, ...]] = {
+    "scene-clip:tokens": (17, 128),
+    "scene-clip:pooled": (128,),
+    "scene-vae": (4, 16, 16),
+}
+TRANSFORM = f"bicubic {SIDE} no antialias, centre crop"
+
+
+def load_scene_clip_space(space: str, weights: Path | None) -> Encoder:
+    """Tokens divided by the norm of the first, or the pooled vector at norm 1."""
+    from mindeye_cli.models.scene.clip import load_scene_clip
+
+    device = pick_device()
+    model = load_scene_clip(weights).to(device)
+    tokens = space.endswith(":tokens")
+    norm: Norm = "cls" if tokens else "unit"
+
+    def compute(pixels: Tensor) -> Tensor:
+        # Overshoot is cut off: the encoder was trained on pictures inside [0, 1].
+        pooled_bd, tokens_btd = model.embed(resize_crop(pixels, SIDE).clamp(0, 1))
+        return by_norm(tokens_btd if tokens else pooled_bd, norm)
+
+    return Encoder(
+        space=space,
+        shape=SHAPES[space],
+        norm=norm,
+        dtype="float16" if tokens else "float32",
+        description={"weights": weights_print(model.state_dict()), "transform": TRANSFORM},
+        encode=on_device(compute, device),
+    )
+
+
+def load_scene_vae_space(weights: Path | None) -> Encoder:
+    """Mode of the posterior times the scaling factor."""
+    from mindeye_cli.models.scene.vae import load_scene_vae
+
+    device = pick_device()
+    vae = load_scene_vae(weights).to(device)
+
+    def compute(pixels: Tensor) -> Tensor:
+        return posterior_mode(vae, resize_crop(pixels, SIDE).clamp(0, 1))
+
+    return Encoder(
+        space="scene-vae",
+        shape=SHAPES["scene-vae"],
+        norm="raw",
+        dtype="float32",
+        description={
+            "weights": weights_print(vae.state_dict()),
+            "transform": f"{TRANSFORM}, posterior mode x {vae.config.scaling_factor}",
+        },
+        encode=on_device(compute, device),
+    )

@@ -1,0 +1,1 @@
+"""Any data set in the bring-your-own layout: `voxels.npy`, `trials.csv`, pictures, `voxels.csv`."""

@@ -1,0 +1,170 @@
+"""`prepare arrays`: any data set in the bring-your-own layout -> store."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mindeye_cli.core.fingerprint import of_file, of_json
+from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.prepare.annotations import FILE, read_annotations
+from mindeye_cli.prepare.arrays.pictures import (
+    ArrayPictures,
+    FilePictures,
+    open_array,
+    open_files,
+    same_pixels,
+)
+from mindeye_cli.prepare.arrays.responses import read_responses
+from mindeye_cli.prepare.arrays.trials import Trials, read_trials
+from mindeye_cli.prepare.arrays.voxel_table import read_voxel_table
+from mindeye_cli.prepare.pictures import add_pictures
+from mindeye_cli.prepare.stores import already_there, opened_for_writing, outcome_values
+from mindeye_cli.prepare.subject import measure, write_subject
+from mindeye_cli.prepare.table import TrialTable
+from mindeye_cli.prepare.zscore import ZScore
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
+
+logger = logging.getLogger("mindeye")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArraysOptions:
+    """What one call prepares.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds `voxels.npy`, `trials.csv` and pictures.
+    store : Path
+    subject : str
+        Name in the store.
+    zscore : {"train", "session", "none"}
+    max_invalid : float
+        Largest share of voxels that may be dropped.
+    image_size : int, optional
+        Bring pictures to that many pixels a side.
+    overwrite : bool
+        Replace the subject when it is there from other data or settings.
+    """
+
+    folder: Path
+    store: Path
+    subject: str
+    zscore: ZScore = "train"
+    max_invalid: float = 0.01
+    image_size: int | None = None
+    overwrite: bool = False
+
+
+def prepare_arrays(options: ArraysOptions) -> Outcome:
+    """Prepare one subject.
+
+    Returns
+    -------
+    Outcome
+        Values `n_voxels`, `n_trials`, `n_images`, `splits`, `dropped`, `leaked_images`.
+
+    Raises
+    ------
+    MissingResource
+        A file is absent.
+    InvalidInput
+        A file is damaged or does not fit the others; the store is as it was.
+    """
+    _check_options(options)
+    folder, bundle = options.folder, options.store / "subjects" / options.subject
+    raw = read_responses(folder / "voxels.npy")
+    trials = read_trials(folder / "trials.csv", raw.shape[0])
+    pictures, table = _pictures(options, trials)
+    voxels = read_voxel_table(folder / "voxels.csv", raw.shape[1])
+    plan = _plan(options, pictures)
+    if already_there(options.store, options.subject, plan, options.overwrite):
+        values = outcome_values(options.store, options.subject)
+        return Outcome(status="notneeded", outputs=(bundle,), values=values)
+    data = measure(
+        raw,
+        table,
+        voxels,
+        zscore=options.zscore,
+        max_invalid=options.max_invalid,
+        source=str(folder / "voxels.npy"),
+    )
+    leaked = _warn_of_leaks(pictures, table)
+    with opened_for_writing(options.store) as store:
+        rows = add_pictures(store, pictures, plan)
+        attrs = {"plan": plan, "leaked_images": leaked}
+        write_subject(
+            store, options.subject, data, rows, plan=plan, attrs=attrs, overwrite=options.overwrite
+        )
+    return Outcome(outputs=(bundle,), values=outcome_values(options.store, options.subject))
+
+
+def _check_options(options: ArraysOptions) -> None:
+    if not _NAME.fullmatch(options.subject):
+        raise UsageProblem(
+            f"{options.subject!r} cannot name a subject",
+            where="--subject",
+            fix="use letters, digits, '.', '_' and '-'",
+        )
+    if options.image_size is not None and options.image_size < 1:
+        raise UsageProblem("must be at least 1", where="--image-size")
+    if not options.folder.is_dir():
+        raise MissingResource("there is no such folder", where=str(options.folder))
+
+
+def _pictures(
+    options: ArraysOptions, trials: Trials
+) -> tuple[ArrayPictures | FilePictures, TrialTable]:
+    folder = options.folder
+    array, files = folder / "images.npy", folder / "images"
+    notes = read_annotations(folder / FILE)
+    if array.exists() and files.exists():
+        raise InvalidInput("both images.npy and images/ are there; keep one", where=str(folder))
+    if array.exists():
+        pictures = open_array(array, options.image_size, notes)
+        return pictures, trials.table(trials.rows_of(len(pictures.ids)))
+    if not files.is_dir():
+        raise MissingResource("neither images.npy nor images/ is there", where=str(folder))
+    names, positions = trials.files_of(files)
+    return open_files(files, names, options.image_size, notes), trials.table(positions)
+
+
+def _warn_of_leaks(pictures: ArrayPictures | FilePictures, table: TrialTable) -> int:
+    """Count the pictures shown in training and in test trials, whatever their names."""
+    first = same_pixels(pictures)[table.image]
+    leaked = np.intersect1d(first[table.train], first[~table.train])
+    if len(leaked):
+        named = ", ".join(pictures.ids[position] for position in leaked[:5])
+        logger.warning(
+            "%d of %d test images are also in training trials (%s%s): scores on them measure"
+            " memory; the training commands leave them out of training",
+            len(leaked),
+            len(np.unique(first[~table.train])),
+            named,
+            ", ..." if len(leaked) > 5 else "",
+        )
+    return len(leaked)
+
+
+def _plan(options: ArraysOptions, pictures: ArrayPictures | FilePictures) -> dict[str, Any]:
+    """What the subject's arrays depend on: settings and the content of every file."""
+    folder = options.folder
+    names = ("voxels.npy", "trials.csv", "voxels.csv", "images.npy", FILE)
+    files = pictures.ids if isinstance(pictures, FilePictures) else []
+    content = {name: of_file(folder / name) for name in names if (folder / name).is_file()}
+    return {
+        "reader": "arrays",
+        "subject": options.subject,
+        "zscore": options.zscore,
+        "max_invalid": options.max_invalid,
+        "image_size": options.image_size,
+        "files": content,
+        "pictures": of_json({name: of_file(folder / "images" / name) for name in files}),
+    }
