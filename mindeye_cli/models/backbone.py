@@ -1,7 +1,7 @@
 """Residual MLP from voxels to a set of tokens or a feature map: the trunk of both pipelines.
 
-Shapes: `B` batch, `V` voxels, `H` hidden width. Published as `BrainNetwork` and as the first half of
-`Voxel2StableDiffusionModel` (Scotti et al. 2023, section 3.1 and appendix A.3).
+Shapes: `B` batch, `V` voxels, `H` hidden width. Published as `BrainNetwork` and as the first half
+of `Voxel2StableDiffusionModel` (Scotti et al. 2023, section 3.1 and appendix A.3).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The low-level model: voxels to the latents of a variational autoencoder.
 
-Shapes: `B` batch, `V` voxels, `C` map channels, `h`/`w` map side, `P` = h*w positions, `H`/`W` latent side,
-`M` width of the maps (Scotti et al. 2023, section 3.4 and appendix A.3.2).
+Shapes: `B` batch, `V` voxels, `C` map channels, `h`/`w` map side, `P` = h*w positions, `H`/`W`
+latent side, `M` width of the maps (Scotti et al. 2023, section 3.4 and appendix A.3.2).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sizes of the two presets; number of voxels, tokens and widths of targets come from the data.
 
-`paper` is every configuration's default and is written out so that a run records it. `scene` suits the
-built-in encoder (17 tokens of width 128, latents of 4x16x16) and two CPU cores.
+`paper` repeats the configurations' defaults. `scene` suits the built-in encoder (17 tokens of width
+128, latents of 4x16x16) and two CPU cores.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HIGH_LEVEL: dict[str, dict[str, Any]] = {
         "dropout_in": 0.5,
         "dropout": 0.15,
         "projector_hidden": 2048,
-        "prior": {"depth": 6, "heads": 12, "dim_head": 64, "timesteps": 100},
+        "prior": {"depth": 6, "heads": 12, "dim_head": 64, "ff_mult": 4, "timesteps": 100},
     },
     "scene": {
         "hidden": 512,
@@ -23,7 +23,7 @@ HIGH_LEVEL: dict[str, dict[str, Any]] = {
         "dropout_in": 0.5,
         "dropout": 0.15,
         "projector_hidden": 256,
-        "prior": {"depth": 4, "heads": 4, "dim_head": 32, "timesteps": 100},
+        "prior": {"depth": 4, "heads": 4, "dim_head": 32, "ff_mult": 2, "timesteps": 100},
     },
 }
 
@@ -42,7 +42,7 @@ LOW_LEVEL: dict[str, dict[str, Any]] = {
         "norm_groups": 32,
         "maps_width": 512,
     },
-    # A 4x4 map has as many positions as the encoder has pooled patch tokens, its teacher's features.
+    # A 4x4 map has as many positions as the built-in encoder, its teacher, has patch tokens.
     "scene": {
         "latent_channels": 4,
         "latent_size": 16,

@@ -1,7 +1,7 @@
 """BiMixCo: contrastive loss over voxels that are mixed in pairs; and plain symmetric InfoNCE.
 
-Shapes: `B` batch, `V` voxels, `F` features of a flattened row. Kim et al. 2020 (MixCo), made symmetric
-by Scotti et al. 2023, section 3.2.
+Shapes: `B` batch, `V` voxels, `F` features of a flattened row. Kim et al. 2020 (MixCo), made
+symmetric by Scotti et al. 2023, section 3.2.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """SoftCLIP: contrastive loss whose labels are the targets' similarities to one another.
 
-Shapes: `B` batch, `F` features of a flattened row (Scotti et al. 2023, section 3.2 and appendix A.4).
+Shapes: `B` batch, `F` features of a flattened row (Scotti et al. 2023, section 3.2 and
+appendix A.4).
 """
 
 from __future__ import annotations

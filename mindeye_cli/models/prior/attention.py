@@ -1,7 +1,7 @@
 """Multi-query cosine attention with a null key, rotary positions and an additive position bias.
 
-Shapes: `B` batch, `N` sequence, `H` heads, `d` head width, `D` token width. The published prior takes
-this attention from DALLE2-pytorch (`Attention` with `cosine_sim=True`).
+Shapes: `B` batch, `N` sequence, `H` heads, `d` head width, `D` token width. The published prior
+takes this attention from DALLE2-pytorch (`Attention` with `cosine_sim=True`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from torch import Tensor, nn
 COSINE_SCALE = 16.0  # logits are 16 cos(q, k): each of q and k is normalised to length 4
 
 
-def rotary_angles(length: int, dims: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of position times frequency, each of shape (length, dims / 2).
+def rotary_rates(dims: int, device: torch.device) -> Tensor:
+    """Radians per position, 10000^(-2i/dims), shape (dims / 2,) (Su et al. 2021, RoFormer)."""
+    return 10000.0 ** (-torch.arange(0, dims, 2, device=device, dtype=torch.float32) / dims)
 
-    Frequencies are 10000^(-2i/dims) (Su et al. 2021, RoFormer, section 3.2.2).
-    """
-    rates = 10000.0 ** (-torch.arange(0, dims, 2, device=device, dtype=torch.float32) / dims)
-    angles = torch.arange(length, device=device, dtype=torch.float32)[:, None] * rates
+
+def rotary_angles(length: int, dims: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of position times rate, each of shape (length, dims / 2)."""
+    positions = torch.arange(length, device=device, dtype=torch.float32)
+    angles = positions[:, None] * rotary_rates(dims, device)
     return angles.cos(), angles.sin()
 
 
 def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn neighbouring pairs of the first dimensions of x (..., N, d) by their position's angle."""
+    """Turn neighbouring pairs of the first dimensions of x (..., N, d) by the position's angle."""
     cos, sin = angles
     turned = 2 * cos.shape[-1]
     even, odd = x[..., :turned].unflatten(-1, (-1, 2)).unbind(-1)

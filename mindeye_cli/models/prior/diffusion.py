@@ -1,7 +1,7 @@
 """Diffusion prior: from brain tokens to tokens that lie where image embeddings lie.
 
-Shapes: `B` batch, `T` tokens, `D` token width. The network predicts the clean target in a space scaled
-so that its elements have about unit variance; schedule and samplers are diffusers' own.
+Shapes: `B` batch, `T` tokens, `D` token width. The network predicts the clean target in a space
+scaled so that its elements have about unit variance; schedule and samplers are diffusers' own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,40 @@ from mindeye_cli.models.prior.config import PriorConfig
 from mindeye_cli.models.prior.draws import Generators, PriorDraws, draw_prior, normal
 from mindeye_cli.models.prior.network import PriorNetwork
 from mindeye_store.errors import UsageProblem
+
+
+def noise_schedule(timesteps: int, steps: int | None = None) -> DDPMScheduler | DDIMScheduler:
+    """The cosine schedule (Nichol & Dhariwal 2021) with the sampler for so many steps.
+
+    Parameters
+    ----------
+    timesteps : int
+        Length of the schedule in training.
+    steps : int, optional
+        Sampling steps: None or `timesteps` give the ancestral sampler, fewer give DDIM.
+
+    Raises
+    ------
+    UsageProblem
+        When `steps` does not divide `timesteps`.
+    """
+    if steps is not None and not (1 <= steps <= timesteps and timesteps % steps == 0):
+        divisors = ", ".join(str(n) for n in range(1, timesteps + 1) if timesteps % n == 0)
+        raise UsageProblem(
+            f"{steps} sampling steps do not divide the prior's schedule of {timesteps}",
+            fix=f"use one of {divisors}",
+        )
+    settings = {
+        "num_train_timesteps": timesteps,
+        "beta_schedule": "squaredcos_cap_v2",
+        "prediction_type": "sample",
+        "clip_sample": False,
+    }
+    if steps is None or steps == timesteps:
+        return DDPMScheduler(**settings, variance_type="fixed_small")
+    sampler = DDIMScheduler(**settings, timestep_spacing="trailing", steps_offset=1)
+    sampler.set_timesteps(steps)
+    return sampler
 
 
 class DiffusionPrior(nn.Module):
@@ -85,7 +119,7 @@ class DiffusionPrior(nn.Module):
 
     @cached_property
     def _schedule(self) -> DDPMScheduler | DDIMScheduler:
-        return self.scheduler()
+        return noise_schedule(self.config.timesteps)
 
     @torch.no_grad()
     def sample(self, condition: Tensor, generator: Generators, steps: int | None = None) -> Tensor:
@@ -111,7 +145,7 @@ class DiffusionPrior(nn.Module):
         UsageProblem
             When `steps` does not divide the length of the schedule.
         """
-        scheduler = self.scheduler(steps)
+        scheduler = noise_schedule(self.config.timesteps, steps)
         x = normal((len(condition), *self.shape), generator, condition.device)
         source = generator if isinstance(generator, torch.Generator) else list(generator)
         spacing = self.config.timesteps // (steps or self.config.timesteps)
@@ -120,24 +154,3 @@ class DiffusionPrior(nn.Module):
             clean = self.net(x, times, condition).float()
             x = scheduler.step(clean, time, x, generator=source).prev_sample
         return x / self.scale
-
-    def scheduler(self, steps: int | None = None) -> DDPMScheduler | DDIMScheduler:
-        """The cosine schedule with the sampler that `steps` asks for (see `sample`)."""
-        total = self.config.timesteps
-        if steps is not None and not (1 <= steps <= total and total % steps == 0):
-            divisors = ", ".join(str(n) for n in range(1, total + 1) if total % n == 0)
-            raise UsageProblem(
-                f"{steps} sampling steps do not divide the prior's schedule of {total}",
-                fix=f"use one of {divisors}",
-            )
-        settings = {
-            "num_train_timesteps": total,
-            "beta_schedule": "squaredcos_cap_v2",
-            "prediction_type": "sample",
-            "clip_sample": False,
-        }
-        if steps is None or steps == total:
-            return DDPMScheduler(**settings, variance_type="fixed_small")
-        sampler = DDIMScheduler(**settings, timestep_spacing="trailing", steps_offset=1)
-        sampler.set_timesteps(steps)
-        return sampler

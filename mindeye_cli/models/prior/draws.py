@@ -1,7 +1,7 @@
 """Random draws of the prior's loss, taken from generators that the caller seeds.
 
-Shapes: `B` batch, `T` tokens, `D` token width. One generator serves the whole batch; a list of them,
-one a sample, makes each sample's draws independent of the batch it is in.
+Shapes: `B` batch, `T` tokens, `D` token width. One generator serves the whole batch; a list of
+them, one a sample, makes each sample's draws independent of the batch it is in.
 """
 
 from __future__ import annotations

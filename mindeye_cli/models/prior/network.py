@@ -1,7 +1,8 @@
 """The prior's denoiser: brain tokens and a noisy image embedding in, the clean embedding out.
 
-Shapes: `B` batch, `T` tokens, `D` token width. Sequence: T brain tokens, one time token, T noisy image
-tokens; the last T positions are the output (Scotti et al. 2023, section 3.3 and appendix A.3.1).
+Shapes: `B` batch, `T` tokens, `D` token width. Sequence: T brain tokens, one time token, T noisy
+image tokens; the last T positions are the output (Scotti et al. 2023, section 3.3 and
+appendix A.3.1).
 """
 
 from __future__ import annotations
