@@ -1,4 +1,4 @@
-"""NSD's noise ceiling (Allen et al. 2022; `export_noiseceiling` and `translatevmetric` of its code).
+"""NSD's noise ceiling (Allen et al. 2022; its code's `export_noiseceiling`, `translatevmetric`).
 
 After z-scoring within a session, signal and noise variance add up to 1.
 """

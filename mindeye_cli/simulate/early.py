@@ -105,7 +105,7 @@ def early_response(tuning: EarlyTuning, maps: dict[str, Floats]) -> Floats:
         _summed(_scaled(maps["energy"]), tuning.energy, window) ** _EXPONENT
         + _summed(_scaled(maps["hue"]), tuning.hues, window) ** _EXPONENT
     )
-    # Signed channels are centred over pictures, so that only departures from the mean picture count.
+    # Signed channels are centred over pictures, so that departures from the mean picture count.
     signed = maps["linear"] - maps["linear"].mean((0, 2), keepdims=True)
     signed /= np.maximum(signed.std((0, 2), keepdims=True), 1e-6)
     plain = np.sqrt(tuning.linear_share) * standardise(_summed(signed, tuning.linear, window))
@@ -162,5 +162,5 @@ def _summed(maps: Floats, weights: Floats, window: Floats) -> Floats:
 
 
 def _scaled(maps: Floats) -> Floats:
-    """Channels divided by their mean over pictures and cells: coarse filters give larger energies."""
+    """Channels divided by their means over pictures and cells: coarse filters give more energy."""
     return maps / np.maximum(maps.mean((0, 2), keepdims=True), 1e-6)

@@ -47,7 +47,7 @@ def channel_maps(pixels: npt.NDArray[np.uint8]) -> dict[str, Floats]:
     parts: dict[str, list[Floats]] = {"energy": [], "linear": [], "hue": []}
     for start in range(0, len(pixels), _BATCH):
         rgb = pixels[start : start + _BATCH].astype(np.float32) / 255
-        luminance = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
+        luminance = np.asarray(rgb @ np.array([0.299, 0.587, 0.114]), np.float32)
         red_green = rgb[..., 0] - rgb[..., 1]
         blue_yellow = rgb[..., 2] - rgb[..., :2].mean(-1)
         parts["energy"].append(_energy(luminance, bank))

@@ -32,9 +32,7 @@ def write_volume(path: Path, values: npt.NDArray[np.generic]) -> None:
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
 
 
-def unmask(
-    mask: npt.NDArray[np.bool_], values: npt.NDArray[np.generic]
-) -> npt.NDArray[np.generic]:
+def unmask(mask: npt.NDArray[np.bool_], values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """Put voxel values into the volume, trials last: (V,) or (T, V) -> (X, Y, Z[, T])."""
     volume = np.zeros((*mask.shape, *values.shape[:-1]), values.dtype, order="F")
     volume[mask] = values.T

@@ -78,9 +78,10 @@ def session_noise(noise: Noise, trials: int, random: np.random.Generator) -> Flo
 def session_drift(noise: Noise, trials: int, random: np.random.Generator) -> Floats:
     """Slow drift of one session, shape (T, V): smooth in time and in space."""
     time = np.linspace(0, 1, trials, dtype=np.float32)
-    courses = np.stack([np.sqrt(3) * (2 * time - 1)] + [
-        np.sqrt(2) * np.cos(np.pi * cycles * time) for cycles in (1, 2, 3)
-    ])
+    courses = np.stack(
+        [np.sqrt(3) * (2 * time - 1)]
+        + [np.sqrt(2) * np.cos(np.pi * cycles * time) for cycles in (1, 2, 3)]
+    )
     maps = noise.smoothing @ random.standard_normal((noise.loadings.shape[1], len(courses)))
     maps *= _DRIFT / np.sqrt(len(courses) * (1 - SHARED))
     return np.asarray(courses.T @ maps.T, np.float32)

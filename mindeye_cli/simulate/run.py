@@ -57,7 +57,7 @@ def simulate(out: Path, config: SimulateConfig, *, overwrite: bool = False) -> O
         "n_trials": len(design.order) * len(config.subjects),
         "truth": out / TRUTH,
     }
-    if _is_there(out, record) and not overwrite:
+    if not overwrite and _is_there(out, record):
         return Outcome(status="notneeded", outputs=(out,), values=values)
     with staged_dir(out, overwrite=overwrite) as staged:
         _write(staged, config, design)

@@ -21,7 +21,7 @@ from mindeye_cli.simulate.filters import standardise
 # Medians of the single-trial noise ceiling that the voxels are given, and their spread in logits.
 # Session effects and quantisation take a little away: `benchmarks/simulator_ceiling.py` prints what
 # NSD's formula measures on the written files.
-EARLY_CEILING, CATEGORY_CEILING, CEILING_SPREAD = 0.245, 0.14, 0.45
+EARLY_CEILING, CATEGORY_CEILING, CEILING_SPREAD = 0.245, 0.135, 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,7 @@ def draw_tuning(anatomy: Anatomy, seed: int, subject: int, snr: float) -> Tuning
         tuned=tuned,
         amplitude=amplitude,
         early=draw_early(anatomy, np.flatnonzero(tuned & (drives != "category")), random),
-        categories=draw_categories(
-            anatomy, np.flatnonzero(tuned & (drives == "category")), random
-        ),
+        categories=draw_categories(anatomy, np.flatnonzero(tuned & (drives == "category")), random),
     )
 
 
