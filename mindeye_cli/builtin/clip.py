@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mindeye_cli.builtin.loop import Loop, LoopConfig, batch_rows
 from mindeye_cli.builtin.pool import Pool
@@ -159,7 +160,8 @@ def train_clip(pool: Pool, heldout: Pool, config: LoopConfig, folder: Path) -> t
         pixels = to_unit(pool.pixels[rows])
         captions = [pool.scene(int(row)).caption() for row in rows]
         occupancy = torch.from_numpy(pool.occupancy[rows]).float().flatten(1, 2) / 64
-        with torch.autocast("cpu", torch.bfloat16):
+        # torch's fused attention is slow in bf16 on CPU, hence the plain one.
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             pooled, patches = model.encoder.patches(pixels)
             text = model.encoder.embed_text(captions)
         pooled, patches, text = pooled.float(), patches.float(), text.float()
