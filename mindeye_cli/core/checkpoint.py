@@ -96,6 +96,12 @@ def latest(run: Path) -> Checkpoint | None:
     return None if name is None else load(run / "checkpoints" / name)
 
 
+def latest_step(run: Path) -> int:
+    """Step of the checkpoint that `LATEST` names, without reading it; 0 before the first one."""
+    name = _pointer(run)
+    return 0 if name is None else _step(Path(name))
+
+
 def load(folder: Path) -> Checkpoint:
     """Read one checkpoint folder.
 

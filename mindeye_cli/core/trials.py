@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.core import fingerprint
 from mindeye_store import InvalidInput, Store, Subject
 
 Split = Literal["train", "test", "all"]
@@ -147,3 +148,10 @@ def average_voxels(subject: Subject, split: Split) -> tuple[Floats, Rows]:
     """
     trials = image_trials(subject, split)
     return average_trials(subject, trials), trials.image_rows
+
+
+def mask_fingerprint(subject: Subject) -> str:
+    """Fingerprint of the voxels' places: equal where the same voxels come in the same order."""
+    if subject.ijk is None:
+        return fingerprint.of_json({"n_voxels": int(subject.voxels.shape[1])})
+    return fingerprint.of_array(subject.ijk)

@@ -1,0 +1,243 @@
+"""A finished RUN as one object that predicts, whatever its kind.
+
+Shapes: `B` rows of responses, `V` voxels, `T` tokens, `D` width, `Q` flattened target.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mindeye_cli.core.checkpoint import load_tensors
+from mindeye_cli.core.config import load_config
+from mindeye_cli.core.norms import impose_norm
+from mindeye_cli.core.runs import CONFIG, MODEL, RunInfo, read_run
+from mindeye_cli.core.sampler import derived_seed
+from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
+from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
+from mindeye_cli.models.ridge_model import RidgeModel
+from mindeye_store import InvalidInput, MissingResource, UsageProblem
+
+Floats = NDArray[np.float32]
+# Rows predicted at once: more gain nothing on a CPU and cost memory at 257 tokens.
+BATCH = 256
+
+
+class Predictor(Protocol):
+    """What every kind of run offers."""
+
+    outputs: tuple[str, ...]
+
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """One output for a batch of rows; `first` is the number of its first row."""
+
+
+class RunModel:
+    """A run ready to predict; made by `load_run`.
+
+    Attributes
+    ----------
+    kind, space : str
+    info : RunInfo
+    config : dict
+        The run's resolved configuration.
+    n_voxels : int
+    target_norm : str
+    outputs : tuple of str
+        What `predict` can return: `backbone`, `retrieval`, `prior` (high-level), `latent`
+        (low-level), `prediction` (ridge).
+    """
+
+    def __init__(self, run: Path, info: RunInfo, config: dict[str, Any], inner: Predictor) -> None:
+        self.run, self.info, self.config, self._inner = run, info, config, inner
+        self.kind, self.space, self.n_voxels = info.kind, info.space, info.n_voxels
+        self.target_norm: str = info.details["target_norm"]
+        self.outputs = inner.outputs
+
+    def predict(
+        self, voxels: Any, seed: int = 0, outputs: Sequence[str] | None = None
+    ) -> dict[str, Floats]:
+        """Predict from z-scored responses.
+
+        Parameters
+        ----------
+        voxels : float array or Tensor (B, V)
+        seed : int
+            Of the prior's samples; row `i` depends on (seed, i) alone.
+        outputs : sequence of str, optional
+            None gives all of `self.outputs`.
+
+        Returns
+        -------
+        dict of float32 arrays (B, ...)
+            In the shape of the SPACE's targets.
+
+        Raises
+        ------
+        InvalidInput
+            Another number of voxels, or values that are not finite.
+        UsageProblem
+            An output that this kind of run does not have.
+        """
+        rows = self._checked(voxels)
+        wanted = self.outputs if outputs is None else tuple(outputs)
+        unknown = [name for name in wanted if name not in self.outputs]
+        if unknown:
+            raise UsageProblem(
+                f"a {self.kind} run has no output {unknown[0]!r}",
+                where=str(self.run),
+                fix=f"one of {', '.join(self.outputs)}",
+            )
+        starts = range(0, len(rows), BATCH)
+        return {
+            name: np.concatenate(
+                [self._inner.predict(rows[i : i + BATCH], name, seed, i) for i in starts]
+            )
+            for name in wanted
+        }
+
+    def sample_prior(self, tokens: Any, seeds: Sequence[int], steps: int | None = None) -> Floats:
+        """Draw target embeddings given backbone tokens.
+
+        Parameters
+        ----------
+        tokens : float array (B, T, D)
+            The `backbone` output; repeat a row for several samples of it.
+        seeds : sequence of int
+            One a row; a sample depends on its own seed alone.
+        steps : int, optional
+            None runs the prior's whole schedule.
+
+        Returns
+        -------
+        float32 array (B, T, D), in the SPACE's norm.
+
+        Raises
+        ------
+        UsageProblem
+            The run has no prior.
+        """
+        if not isinstance(self._inner, HighLevelPredictor):
+            raise UsageProblem(f"a {self.kind} run has no prior", where=str(self.run))
+        return self._inner.sample(np.asarray(tokens, dtype=np.float32), seeds, steps)
+
+    def _checked(self, voxels: Any) -> Floats:
+        rows = np.asarray(voxels, dtype=np.float32)
+        if rows.ndim != 2 or rows.shape[1] != self.n_voxels:
+            raise InvalidInput(
+                f"voxels of shape {rows.shape}, the run reads (n, {self.n_voxels})",
+                where=str(self.run),
+                fix="give responses of the voxels that it was trained on",
+            )
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if len(bad):
+            raise InvalidInput(f"{len(bad)} rows are not finite", where=f"voxels row {bad[0]}")
+        if not len(rows):
+            raise InvalidInput("there are no rows to predict from", where="voxels")
+        return rows
+
+
+class HighLevelPredictor:
+    """Backbone, projector and prior of a run."""
+
+    def __init__(self, model: HighLevelModel, norm: str, shape: tuple[int, ...]) -> None:
+        self.model, self.norm, self.shape = model, norm, shape
+        self.outputs = ("backbone", "retrieval", *(("prior",) if model.prior else ()))
+
+    @torch.no_grad()
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """See `Predictor`."""
+        tokens = self.model.backbone(torch.from_numpy(voxels))
+        if output == "retrieval":
+            tokens = self.model.projector(tokens)
+        if output != "prior":
+            return np.asarray(tokens.numpy().reshape(-1, *self.shape))
+        seeds = [derived_seed(seed, "prior", first + row) for row in range(len(voxels))]
+        return self.sample(tokens.numpy(), seeds, None)
+
+    @torch.no_grad()
+    def sample(self, tokens: Floats, seeds: Sequence[int], steps: int | None) -> Floats:
+        """Prior samples in the target's shape and norm."""
+        if self.model.prior is None:
+            raise UsageProblem("the run was trained without a prior", fix="--set losses.prior=30")
+        flat = torch.from_numpy(tokens).reshape(len(tokens), *self.model.prior.shape)
+        sources = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        parts = [
+            self.model.prior.sample(flat[i : i + BATCH], sources[i : i + BATCH], steps).numpy()
+            for i in range(0, len(flat), BATCH)
+        ]
+        return impose_norm(np.concatenate(parts).reshape(-1, *self.shape), self.norm)
+
+
+class LowLevelPredictor:
+    """Latents of a low-level run."""
+
+    outputs = ("latent",)
+
+    def __init__(self, model: LowLevelModel) -> None:
+        self.model = model
+
+    @torch.no_grad()
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """See `Predictor`."""
+        return np.asarray(self.model(torch.from_numpy(voxels)).numpy())
+
+
+class RidgePredictor:
+    """Predictions of a ridge run."""
+
+    outputs = ("prediction",)
+
+    def __init__(self, model: RidgeModel, shape: tuple[int, ...]) -> None:
+        self.model, self.shape = model, shape
+
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """See `Predictor`."""
+        return self.model.predict(voxels).reshape(-1, *self.shape)
+
+
+def load_run(run: Path) -> RunModel:
+    """Load a finished run.
+
+    Raises
+    ------
+    MissingResource
+        There is no run, or it has not finished training.
+    InvalidInput
+        Its weights do not fit its configuration.
+    """
+    info = read_run(run)
+    if info.status != "finished":
+        raise MissingResource(
+            "the run has not finished training",
+            where=str(run),
+            fix=f"start the same `mindeye train {info.kind}` again to continue it",
+        )
+    config = tomllib.loads((run / CONFIG).read_text(encoding="utf-8"))
+    tensors = load_tensors(run / MODEL)
+    shape = tuple(info.details["target_shape"])
+    inner: Predictor
+    try:
+        if info.kind == "ridge":
+            inner = RidgePredictor(RidgeModel.from_tensors(tensors), shape)
+        elif info.kind == "high-level":
+            high = HighLevelModel(load_config(HighLevelConfig, preset=config["model"]))
+            high.load_state_dict(tensors)
+            inner = HighLevelPredictor(high.eval(), info.details["target_norm"], shape)
+        else:
+            low = LowLevelModel(load_config(LowLevelConfig, preset=config["model"]))
+            low.load_state_dict(tensors)
+            inner = LowLevelPredictor(low.eval())
+    except (RuntimeError, KeyError) as problem:
+        raise InvalidInput(
+            "the weights do not fit the run's configuration",
+            where=str(run / MODEL),
+            fix="train the run again with --overwrite",
+        ) from problem
+    return RunModel(run, info, config, inner)

@@ -1,0 +1,77 @@
+"""A training command's RUN folder: started, continued or found finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.runs import MODEL, Kind, RunInfo, create_run
+from mindeye_cli.train.data import RunIdentity
+from mindeye_cli.train.request import TrainRequest
+from mindeye_store import UsageProblem
+
+
+def start(
+    request: TrainRequest,
+    kind: Kind,
+    identity: RunIdentity,
+    *,
+    seed: int,
+    n_voxels: int,
+    config_toml: str,
+) -> RunInfo:
+    """Make the RUN folder, or find the same run there.
+
+    Raises
+    ------
+    UsageProblem
+        Another run is there, or an unfinished one that must not be continued.
+    """
+    started = (request.run / "run.json").exists()
+    if started and request.resume == "never" and not request.overwrite:
+        raise UsageProblem(
+            "a run is here already",
+            where=str(request.run),
+            fix="--resume auto continues it, --overwrite starts again",
+        )
+    info = RunInfo(
+        kind=kind,
+        space=request.space,
+        subjects=request.subjects,
+        n_voxels=n_voxels,
+        seed=seed,
+        voxels=identity.voxels,
+        targets=identity.targets,
+        details={
+            "mask": identity.mask,
+            "target_norm": identity.target_norm,
+            "target_shape": list(identity.target_shape),
+        },
+    )
+    return create_run(request.run, info, config_toml, overwrite=request.overwrite)
+
+
+def outcome(run: Path, info: RunInfo, *, found: bool = False) -> Outcome:
+    """What the command prints about a finished run.
+
+    Parameters
+    ----------
+    run : Path
+    info : RunInfo
+        Of the finished run.
+    found : bool
+        It was finished before this command started.
+    """
+    metrics = dict(info.metrics)
+    return Outcome(
+        status="notneeded" if found else "ok",
+        outputs=(run,),
+        values={
+            "kind": info.kind,
+            "space": info.space,
+            "steps": info.steps,
+            "seconds": metrics.pop("seconds"),
+            "metrics": metrics,
+            "checkpoint": run / MODEL,
+        },
+    )

@@ -1,0 +1,62 @@
+"""The optimiser, and its learning rate and momentum at every step, known before the first one.
+
+Shapes: `S` steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mindeye_cli.train.config import OptimConfig
+
+
+def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """AdamW in one fused pass, without weight decay on parameters whose name contains `bias`.
+
+    The name rule is the published one: norm gains decay, the relative position bias does not.
+    """
+    decayed = [p for name, p in model.named_parameters() if "bias" not in name]
+    plain = [p for name, p in model.named_parameters() if "bias" in name]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}]
+    if plain:
+        groups.append({"params": plain, "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, lr=config.lr, fused=True)
+
+
+def schedule(config: OptimConfig, steps: int) -> NDArray[np.float64]:
+    """Learning rate and first Adam coefficient of every step.
+
+    Read once from torch's own one-cycle schedule, so that a step's values depend on its number
+    alone and nothing about the schedule needs to be saved.
+
+    Returns
+    -------
+    float64 array (S, 2)
+    """
+    probe = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=config.lr)
+    # Two steps are the least that torch's schedule can describe.
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        probe,
+        max_lr=config.lr,
+        total_steps=max(steps, 2),
+        pct_start=config.warmup,
+        final_div_factor=1000,
+    )
+    table = np.empty((steps, 2))
+    for step in range(steps):
+        group = probe.param_groups[0]
+        table[step] = group["lr"], group["betas"][0]
+        probe.step()
+        if step + 1 < steps:
+            cycle.step()
+    return table
+
+
+def set_step(optimizer: torch.optim.Optimizer, row: NDArray[np.float64]) -> None:
+    """Put one step's learning rate and first coefficient into every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = float(row[0])
+        group["betas"] = (float(row[1]), group["betas"][1])
