@@ -71,7 +71,8 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
     Raises
     ------
     InvalidInput
-        A run that has no retrieval output, another number of voxels, or non-finite predictions.
+        A run that has no retrieval output, another number of voxels or another encoder's targets,
+        or non-finite predictions.
     """
     info = read_run(run)
     if info.kind not in OUTPUT:
@@ -88,8 +89,14 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
             where=str(run),
             fix="give a run trained on this subject, or --subject",
         )
-    trials = image_trials(source, "test" if split == "test" else "train")
     targets = store.target(info.space)
+    if str(targets.attrs["fingerprint"]) != info.targets:
+        raise InvalidInput(
+            f"the store's {info.space} comes from another encoder than the run was trained on",
+            where=str(run),
+            fix="prepare the targets with the same weights, or train the run again",
+        )
+    trials = image_trials(source, "test" if split == "test" else "train")
     brain, image_of_row = _embed(load_run(run), info.kind, source, trials, average)
     if not np.isfinite(brain).all():
         raise InvalidInput("the run's predictions are not finite", where=str(run))

@@ -122,7 +122,7 @@ def _fingerprint(store: Any, run: Path, options: PoolOptions) -> str:
         "options": asdict(options),
         "run": asdict(info),
         "model": of_file(run / MODEL) if (run / MODEL).exists() else None,
-        "subject": dict(subject.attrs),
+        "subject": subject.fingerprint,
         "targets": dict(store.target(info.space).attrs),
         "permutations": stats.PERMUTATIONS,
     }
