@@ -68,7 +68,9 @@ def activate(settings: Settings) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if settings.no_color or os.environ.get("TERM") == "dumb":
         os.environ["NO_COLOR"] = "1"
-    level = settings.log_level or os.environ.get("MINDEYE_LOG_LEVEL") or _default_level(settings)
+    level = settings.log_level
+    if level is None:
+        level = os.environ.get("MINDEYE_LOG_LEVEL") or ("warning" if settings.quiet else "info")
     if level not in LOG_LEVELS:
         choices = ", ".join(LOG_LEVELS)
         raise UsageProblem(
@@ -90,10 +92,6 @@ def user_folder(kind: str) -> Path:
     fallback = {"config": ".config", "cache": ".cache", "state": ".local/state"}[kind]
     base = os.environ.get(f"XDG_{kind.upper()}_HOME") or Path.home() / fallback
     return Path(base) / "mindeye"
-
-
-def _default_level(settings: Settings) -> str:
-    return "warning" if settings.quiet else "info"
 
 
 class _Lines(logging.Formatter):

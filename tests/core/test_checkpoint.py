@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mindeye_cli.core import checkpoint
+from mindeye_store.errors import InvalidInput
+
+
+def _tensors(step: int) -> dict[str, torch.Tensor]:
+    return {
+        "model.w": torch.full((3, 2), float(step)),
+        "rng": torch.tensor([step], dtype=torch.uint8),
+    }
+
+
+def test_save_and_read_the_latest(tmp_path: Path) -> None:
+    assert checkpoint.latest(tmp_path) is None
+    for step in (9, 10, 100):
+        checkpoint.save(tmp_path, step, _tensors(step), {"epoch": step // 4})
+    found = checkpoint.latest(tmp_path)
+    assert found is not None and found.step == 100 and found.state["epoch"] == 25
+    assert torch.equal(found.tensors["model.w"], torch.full((3, 2), 100.0))
+    kept = {entry.name for entry in (tmp_path / "checkpoints").iterdir()}
+    assert kept == {"ckpt-10", "ckpt-100", "LATEST"}
+
+
+def test_same_step_again_changes_nothing(tmp_path: Path) -> None:
+    folder = checkpoint.save(tmp_path, 5, _tensors(5), {})
+    before = (folder / "tensors.safetensors").stat().st_mtime_ns
+    checkpoint.save(tmp_path, 5, _tensors(5), {})
+    assert (folder / "tensors.safetensors").stat().st_mtime_ns == before
+
+
+def test_bytes_depend_on_the_tensors_alone(tmp_path: Path) -> None:
+    one = {"b": torch.ones(2), "a": torch.zeros(3)}
+    shared = torch.ones(4)
+    checkpoint.save_tensors(tmp_path / "1", one)
+    checkpoint.save_tensors(tmp_path / "2", dict(reversed(one.items())))
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+    checkpoint.save_tensors(tmp_path / "3", {"a": shared, "tied": shared, "view": shared[::2]})
+    assert torch.equal(checkpoint.load_tensors(tmp_path / "3")["view"], torch.ones(2))
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    folder = checkpoint.save(tmp_path, 5, _tensors(5), {})
+    file = folder / "tensors.safetensors"
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(InvalidInput, match=r"ckpt-5/tensors\.safetensors"):
+        checkpoint.latest(tmp_path)
+    (folder / "state.json").write_text("{")
+    with pytest.raises(InvalidInput, match=r"ckpt-5/state\.json"):
+        checkpoint.latest(tmp_path)
+    (tmp_path / "checkpoints" / "LATEST").write_text("ckpt-6\n")
+    with pytest.raises(InvalidInput, match="ckpt-6"):
+        checkpoint.latest(tmp_path)
+
+
+# One process imports torch once and forks the writers that it kills.
+_KILLER = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+import torch
+from mindeye_cli.core import checkpoint
+run, draw, last, seen = Path(sys.argv[1]), random.Random(0), 0, []
+for attempt in range(10):
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, b".")
+        for step in range(last + 1, 10**6):
+            checkpoint.save(run, step, {"w": torch.full((2000,), float(step))}, {"twice": 2 * step})
+    os.read(read, 1)
+    moment = draw.uniform(0.0, 0.1)
+    while attempt < 2 and not (run / "checkpoints" / "LATEST").exists():
+        time.sleep(0.01)
+    time.sleep(moment)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    found = checkpoint.latest(run)
+    if found is not None:
+        assert found.state == {"step": found.step, "twice": 2 * found.step}
+        assert torch.equal(found.tensors["w"], torch.full((2000,), float(found.step)))
+        assert found.step >= last
+        last = found.step
+    seen.append(last)
+checkpoint.save(run, last + 1, {}, {})
+print(json.dumps({"seen": seen, "left": sorted(p.name for p in (run / "checkpoints").iterdir())}))
+"""
+
+
+def test_killed_at_random_moments_the_latest_is_whole(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLER, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["seen"] == sorted(report["seen"])
+    assert report["seen"][-1] > 1 and len(report["left"]) == 3
+    assert not any(".tmp-" in name for name in report["left"])

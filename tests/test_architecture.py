@@ -1,0 +1,201 @@
+"""House rules that are read off the source: layers, cycles, sizes, and what is never written."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import pytest
+from source_tree import Module, imports, modules
+
+CAPABILITIES = (
+    "simulate",
+    "prepare",
+    "train",
+    "predict",
+    "retrieve",
+    "reconstruct",
+    "evaluate",
+    "report",
+    "demo",
+    "builtin",
+)
+SHELL = ("__main__", "app", "lazy", "options", "output", "errors", "settings")
+# A layer may import itself and what stands to its right.
+ORDER = ("shell", "commands", "capabilities", "models", "core", "store")
+MAX_FILE = 300
+MAX_FUNCTION = 60
+THIRD_PARTY_OF_STORE = {"numpy", "zarr", "numcodecs", "tensorstore"}
+
+every_module = pytest.mark.parametrize("module", modules().values(), ids=str)
+
+
+def layer(name: str) -> str:
+    """The layer of a project module; the root package holds the version alone, as core does."""
+    parts = name.split(".")
+    if parts[0] == "mindeye_store":
+        return "store"
+    if len(parts) == 1:
+        return "core"
+    if parts[1] in SHELL:
+        return "shell"
+    if parts[1] in CAPABILITIES:
+        return "capabilities"
+    return parts[1]
+
+
+def capability(name: str) -> str | None:
+    parts = name.split(".")
+    return parts[1] if layer(name) == "capabilities" else None
+
+
+def allowed(source: str, target: str) -> bool:
+    """Whether the arrow from `source` to `target` points to the right."""
+    here, there = layer(source), layer(target)
+    if here == "commands" and there == "shell":
+        return True  # options and output are written for the commands
+    if here == "shell":
+        return there in ("shell", "core", "store")
+    if here == there == "capabilities":
+        return capability(source) == capability(target)
+    return there != "shell" and ORDER.index(here) <= ORDER.index(there)
+
+
+@every_module
+def test_layers(module: Module) -> None:
+    assert layer(module.name) in ORDER, f"{module} is in no layer"
+    wrong = [
+        f"{module}:{item.line} imports {item.name}"
+        for item in imports(module)
+        if item.name.split(".")[0] in ("mindeye_cli", "mindeye_store")
+        and not allowed(module.name, item.name)
+    ]
+    assert not wrong
+
+
+@every_module
+def test_third_parties(module: Module) -> None:
+    ours = {"mindeye_cli", "mindeye_store"} | set(sys.stdlib_module_names)
+    for item in imports(module):
+        root = item.name.split(".")[0]
+        place = f"{module}:{item.line} imports {item.name}"
+        assert root != "click", place
+        if root == "typer":
+            assert layer(module.name) in ("shell", "commands"), place
+        if root == "typer" and item.name != "typer":
+            assert module.name == "mindeye_cli.lazy", place
+        if layer(module.name) == "store":
+            assert root in ours | THIRD_PARTY_OF_STORE, place
+            assert root != "mindeye_cli", place
+        if layer(module.name) in ("shell", "commands") and item.at_import:
+            assert root in ours | {"typer"}, f"{place} at its top"
+
+
+def test_no_cycles() -> None:
+    edges = {
+        name: {item.name for item in imports(module) if item.at_import and item.name in modules()}
+        for name, module in modules().items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, path: list[str]) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        for target in edges[name] - {name}:
+            visit(target, [*path, name])
+        done.add(name)
+
+    for name in edges:
+        visit(name, [])
+
+
+@every_module
+def test_sizes(module: Module) -> None:
+    lines = len(module.text.splitlines())
+    assert lines <= MAX_FILE, f"{module} has {lines} lines"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION, f"{module}:{node.lineno} {node.name} has {length} lines"
+
+
+@every_module
+def test_module_docstring_and_annotations(module: Module) -> None:
+    assert ast.get_docstring(module.tree), f"{module} has no docstring"
+    body = [node for node in module.tree.body[1:] if not isinstance(node, ast.Pass)]
+    if body:
+        assert "from __future__ import annotations" in module.text, f"{module}"
+
+
+def _banned_keyword(call: ast.Call) -> str | None:
+    name = ast.unparse(call.func)
+    for keyword in call.keywords:
+        value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+        if keyword.arg == "allow_pickle" and value is not False:
+            return "allow_pickle"
+        if keyword.arg == "weights_only" and value is not True:
+            return "weights_only other than True"
+        if keyword.arg == "strict" and value is False and name != "zip":
+            return "strict=False"
+    return None
+
+
+def _banned_call(call: ast.Call) -> str | None:
+    name = ast.unparse(call.func)
+    if name in ("print", "eval", "exec", "torch.save"):
+        return f"{name}()"
+    if name == "torch.load" and "weights_only" not in {keyword.arg for keyword in call.keywords}:
+        return "torch.load without weights_only=True"
+    return _banned_keyword(call)
+
+
+def _banned(node: ast.AST, module: Module) -> str | None:
+    if isinstance(node, ast.Call):
+        return _banned_call(node)
+    if isinstance(node, ast.ExceptHandler):
+        if node.type is None:
+            return "bare except"
+        empty = all(isinstance(item, ast.Pass | ast.Continue) for item in node.body)
+        blind = ast.unparse(node.type) in ("Exception", "BaseException")
+        if blind and (empty or module.name != "mindeye_cli.app"):
+            return "blind except"
+    if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.stdout":
+        if module.name not in ("mindeye_cli.output", "mindeye_cli.app"):
+            return "sys.stdout outside output.py"
+    return None
+
+
+@every_module
+def test_never_written(module: Module) -> None:
+    found = [
+        f"{module}:{node.lineno}: {what}"  # type: ignore[attr-defined]
+        for node in ast.walk(module.tree)
+        if (what := _banned(node, module))
+    ]
+    assert not found
+    roots = {item.name.split(".")[0] for item in imports(module)}
+    assert not roots & {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
+
+
+def test_the_rules_can_fail() -> None:
+    """Each rule finds what it is for, in made-up source."""
+    here = Module("mindeye_cli.core.x", modules()["mindeye_cli.app"].path, "", ast.parse(""))
+    for source in (
+        "print(1)",
+        "np.load(f, allow_pickle=True)",
+        "torch.load(f)",
+        "torch.load(f, weights_only=False)",
+        "model.load_state_dict(s, strict=False)",
+        "try:\n    f()\nexcept:\n    g()",
+        "try:\n    f()\nexcept Exception:\n    pass",
+        "sys.stdout.write('x')",
+    ):
+        assert any(_banned(node, here) for node in ast.walk(ast.parse(source))), source
+    for source in ("zip(a, b, strict=False)", "torch.load(f, weights_only=True)"):
+        assert not any(_banned(node, here) for node in ast.walk(ast.parse(source))), source
+    assert not allowed("mindeye_cli.train.loop", "mindeye_cli.evaluate.scores")
+    assert not allowed("mindeye_cli.models.ridge", "mindeye_cli.train.loop")
+    assert not allowed("mindeye_store.store", "mindeye_cli.core.atomic")
+    assert not allowed("mindeye_cli.core.runs", "mindeye_cli.output")
+    assert allowed("mindeye_cli.commands.train", "mindeye_cli.train.loop")
