@@ -16,7 +16,7 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 from zarr.storage import LocalStore
 
 from mindeye_store.errors import InvalidInput
-from mindeye_store.schema import ArraySpec
+from mindeye_store.schema import MEND, ArraySpec
 
 _FUSED = "zarr.core.codec_pipeline.FusedCodecPipeline"
 
@@ -99,5 +99,5 @@ def _broken(bundle: Path, name: str) -> InvalidInput:
     return InvalidInput(
         "the array's description is missing or damaged",
         where=str(bundle / name / "zarr.json"),
-        fix="see `mindeye store verify STORE`, then drop and prepare it again",
+        fix=MEND,
     )

@@ -6,19 +6,14 @@ plan goes on where the ledger ends.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mindeye_store import ledger
+from mindeye_store.array_writer import ArrayWriter
 from mindeye_store.arrays import create_array, open_array, spec_of
 from mindeye_store.errors import InvalidInput, StoreLocked
 from mindeye_store.files import disk_errors
-from mindeye_store.guard import checked
 from mindeye_store.publish import publish
 from mindeye_store.published import plan_of
 from mindeye_store.schema import ArraySpec, canonical_json, make_spec, plan_hash
@@ -26,8 +21,6 @@ from mindeye_store.staging import TURN_WAIT_S, Places, open_staging, part_lock
 from mindeye_store.text import OFFSETS, UTF8, encode_texts
 
 if TYPE_CHECKING:
-    import zarr
-
     from mindeye_store.lock import Lock
 
 
@@ -116,7 +109,7 @@ class BundleWriter:
         if not self.done:
             with self._turn(), disk_errors(self.places.bundle):
                 self._declare(spec)
-        writer = ArrayWriter(self, spec)
+        writer = ArrayWriter(spec, None if self.done else self.places.bundle, self.part)
         self._arrays[name] = writer
         return writer
 
@@ -183,72 +176,3 @@ class BundleWriter:
                 where=f"{self.places.name.text}/{spec.name}",
                 fix=f"mindeye store rm {self.places.store} {self.places.name.text}",
             )
-
-
-class ArrayWriter:
-    """Writes the shards of one staged array that belong to one part."""
-
-    def __init__(self, bundle: BundleWriter, spec: ArraySpec) -> None:
-        self.spec = spec
-        self._bundle = bundle
-        self._array: zarr.Array[Any] | None = None
-
-    def pending(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield each shard still to write with its rows, int64, in order."""
-        if not self._bundle.done:
-            for shard in ledger.pending(self._folder, self.spec, self._bundle.part):
-                yield shard, np.arange(*self.spec.span(shard), dtype=np.int64)
-
-    def write(self, shard: int, values: Any) -> None:
-        """Write one whole shard and enter it in the ledger.
-
-        Parameters
-        ----------
-        shard : int
-        values : array_like
-            Shape (rows of the shard, *shape[1:]).
-
-        Raises
-        ------
-        InvalidInput
-            The values cannot be stored as they are; nothing was written.
-        PartialResult
-            The disk is full.
-        """
-        index, count = self._bundle.part
-        if not 0 <= shard < self.spec.n_shards or shard % count != index:
-            raise IndexError(f"{self.spec.name} has no shard {shard} in part {index}/{count}")
-        array, largest = checked(values, self.spec, shard)
-        with disk_errors(self._folder / self.spec.name):
-            ledger.entry_path(self._folder, self.spec.name, shard).unlink(missing_ok=True)
-            _clear_shard(self._folder, self.spec, shard)
-            if self._array is None:
-                self._array = open_array(self._folder, self.spec.name, mode="r+")
-            start, stop = self.spec.span(shard)
-            self._array[start:stop] = array
-            ledger.record(self._folder, self.spec, shard, largest)
-
-    def write_all(self, values: Any) -> None:
-        """Write every pending shard of this part from the whole array."""
-        array = np.asarray(values)
-        if array.shape != self.spec.shape:
-            raise InvalidInput(
-                f"values of shape {array.shape} do not fit shape {self.spec.shape}",
-                where=self.spec.name,
-            )
-        for shard, rows in self.pending():
-            self.write(shard, array[rows[0] : rows[-1] + 1])
-
-    @property
-    def _folder(self) -> Path:
-        return self._bundle.places.bundle
-
-
-def _clear_shard(bundle: Path, spec: ArraySpec, shard: int) -> None:
-    """Remove what a killed writer left of a shard, which only its owner may do."""
-    chunks = bundle / spec.name / "c"
-    for leftover in [chunks / str(shard), *chunks.glob(f"{shard}.*.partial")]:
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)

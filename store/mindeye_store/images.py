@@ -44,6 +44,7 @@ class Images:
 
     @property
     def n(self) -> int:
+        """Images in all segments."""
         return sum(self.counts)
 
     @property
@@ -53,6 +54,7 @@ class Images:
 
     @cached_property
     def ids(self) -> list[str]:
+        """Image ids by global row."""
         return list(chain.from_iterable(read_text(folder, "id") for folder in self._folders))
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import Any
 
 from mindeye_store.errors import InvalidInput
 from mindeye_store.files import read_json, sha256_file, sync_path, write_json
-from mindeye_store.schema import LEDGER, ArraySpec
+from mindeye_store.schema import LEDGER, MEND, ArraySpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Entry:
 
 
 def entry_path(bundle: Path, array: str, shard: int) -> Path:
+    """Return where a shard's entry is kept."""
     return bundle / LEDGER / array / f"{shard}.json"
 
 
@@ -96,5 +97,5 @@ def _entry(fields: dict[str, Any], path: Path) -> Entry:
         raise InvalidInput(
             "a ledger entry is damaged",
             where=str(path),
-            fix="see `mindeye store verify STORE`, then drop and prepare it again",
+            fix=MEND,
         ) from error

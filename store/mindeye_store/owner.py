@@ -31,9 +31,11 @@ class Owner:
     since: str
 
     def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
         return asdict(self)
 
     def describe(self) -> str:
+        """Return who it is, for people."""
         job = f", job {self.job}" if self.job else ""
         return f"process {self.pid} on {self.host}{job}, since {self.since}"
 

@@ -10,9 +10,7 @@ from mindeye_store import ledger
 from mindeye_store.arrays import open_array, spec_of
 from mindeye_store.errors import InvalidInput
 from mindeye_store.files import read_json, sha256_file
-from mindeye_store.schema import OWN_KEY, ArraySpec
-
-_MEND = "see `mindeye store verify STORE`, then drop and prepare it again"
+from mindeye_store.schema import MEND, OWN_KEY, ArraySpec
 
 
 def attributes(bundle: Path) -> dict[str, Any]:
@@ -28,7 +26,7 @@ def attributes(bundle: Path) -> dict[str, Any]:
     place = bundle / "zarr.json"
     attrs = read_json(place).get("attributes")
     if not isinstance(attrs, dict) or not isinstance(attrs.get(OWN_KEY), dict):
-        raise InvalidInput("not a bundle of a mindeye store", where=str(place), fix=_MEND)
+        raise InvalidInput("not a bundle of a mindeye store", where=str(place), fix=MEND)
     return attrs
 
 
@@ -56,11 +54,12 @@ def array_names(bundle: Path) -> list[str]:
     """Return the names of a bundle's arrays, sorted."""
     names = own_attributes(bundle).get("arrays")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidInput("the list of arrays is damaged", where=str(bundle), fix=_MEND)
+        raise InvalidInput("the list of arrays is damaged", where=str(bundle), fix=MEND)
     return sorted(names)
 
 
 def array_spec(bundle: Path, name: str) -> ArraySpec:
+    """Return the description of one array."""
     return spec_of(open_array(bundle, name), bundle, name)
 
 
@@ -76,7 +75,7 @@ def fingerprint(bundle: Path) -> str:
             entry = ledger.read_entry(bundle, name, shard)
             if entry is None:
                 raise InvalidInput(
-                    f"shard {shard} is not in the ledger", where=str(bundle / name), fix=_MEND
+                    f"shard {shard} is not in the ledger", where=str(bundle / name), fix=MEND
                 )
             digest.update(f"{shard} {entry.sha256}\n".encode())
     return digest.hexdigest()

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from mindeye_store.errors import InvalidInput
-from mindeye_store.schema import ArraySpec
+from mindeye_store.schema import MEND, ArraySpec
 from mindeye_store.shards import ShardGuard
 
 # What zarr, its codecs and TensorStore raise for data that does not decode.
@@ -30,13 +30,19 @@ class Reader(Protocol):
     """
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Rows first."""
+        ...
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Stored type."""
+        ...
 
     @property
-    def attrs(self) -> Mapping[str, Any]: ...
+    def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the bundle."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -78,10 +84,12 @@ class ArrayReader(ABC):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Rows first."""
         return self.spec.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Stored type."""
         return np.dtype(self.spec.dtype)
 
     def __len__(self) -> int:
@@ -125,7 +133,7 @@ class ArrayReader(ABC):
                 return InvalidInput(
                     "a checksum does not match: the shard is damaged",
                     where=str(self._guard.path(shard)),
-                    fix="see `mindeye store verify STORE`, then drop and prepare it again",
+                    fix=MEND,
                 )
         return InvalidInput(f"the array cannot be read: {error}", where=str(self.bundle))
 

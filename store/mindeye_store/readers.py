@@ -24,7 +24,7 @@ def check_kind(kind: str) -> ReaderKind:
     """Return a known reader's name."""
     for known in get_args(ReaderKind):
         if kind == known:
-            return known  # type: ignore[no-any-return]
+            return known
     raise UsageProblem(f"no reader {kind!r}", fix=f"use one of {', '.join(get_args(ReaderKind))}")
 
 

@@ -25,6 +25,7 @@ STAGING, LOCKS, LEDGER = "_staging", "_locks", "_ledger"
 KINDS = ("images", "subjects", "targets")
 # The one attribute key that the store owns; all others belong to the caller.
 OWN_KEY = "mindeye"
+MEND = "see `mindeye store verify STORE`, then drop and prepare it again"
 
 SHARD_ROWS = 512
 # A whole shard is held in memory while it is written, and random rows read it in place.
@@ -68,11 +69,8 @@ class ArraySpec:
 
     @property
     def n_shards(self) -> int:
+        """Shard files of the whole array."""
         return math.ceil(self.shape[0] / self.shard_rows)
-
-    @property
-    def n_bytes(self) -> int:
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def span(self, shard: int) -> tuple[int, int]:
         """Return the first row of a shard and the row after its last."""

@@ -47,14 +47,17 @@ class SegmentReader:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Rows first."""
         return (len(self), *self._first.shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Stored type."""
         return self._first.dtype
 
     @property
     def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the first segment that is there."""
         return self._first.attrs
 
     def __len__(self) -> int:

@@ -14,12 +14,11 @@ import numpy as np
 
 from mindeye_store import ledger
 from mindeye_store.errors import InvalidInput
-from mindeye_store.schema import ArraySpec
+from mindeye_store.schema import MEND, ArraySpec
 
 # An index entry is an offset and a length; both all ones mean that the chunk is absent.
 _ABSENT = np.uint64(2**64 - 1)
 _ENTRY_BYTES, _CHECKSUM_BYTES = 16, 4
-_MEND = "see `mindeye store verify STORE`, then drop and prepare it again"
 
 
 class ShardGuard:
@@ -59,6 +58,7 @@ class ShardGuard:
                 )
 
     def path(self, shard: int) -> Path:
+        """Return a shard's file."""
         return self.bundle / self.spec.shard_key(shard)
 
     def _check(self, shard: int) -> tuple[int, int, int]:
@@ -96,4 +96,4 @@ class ShardGuard:
 
 
 def _refusal(message: str, path: Path) -> InvalidInput:
-    return InvalidInput(message, where=str(path), fix=_MEND)
+    return InvalidInput(message, where=str(path), fix=MEND)

@@ -32,25 +32,31 @@ class Places:
 
     @property
     def published(self) -> Path:
+        """Where readers find it."""
         return self.store / self.name.folder
 
     @property
     def staging(self) -> Path:
+        """Where it is built, with its plan."""
         return self.store / STAGING / self.name.slug
 
     @property
     def bundle(self) -> Path:
+        """The growing bundle."""
         return self.staging / "bundle"
 
     @property
     def replaced(self) -> Path:
+        """The old bundle, for the moment of replacing it."""
         return self.staging / "replaced"
 
     @property
     def locks(self) -> Path:
+        """Locks of its writers."""
         return self.store / LOCKS / self.name.slug
 
     def turn(self) -> Lock:
+        """Return the lock that is held for moments only."""
         return Lock(self.locks, _TURN, self.name.text)
 
 

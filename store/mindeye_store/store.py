@@ -44,6 +44,7 @@ class Store:
 
     @property
     def subjects(self) -> list[str]:
+        """Names of the published subjects."""
         return self._names("subjects")
 
     @property

@@ -49,6 +49,7 @@ class Subject:
 
     @cached_property
     def attrs(self) -> dict[str, Any]:
+        """Attributes that the maker gave, with provenance."""
         return user_attributes(self._bundle)
 
     @cached_property
@@ -63,14 +64,17 @@ class Subject:
 
     @cached_property
     def session(self) -> np.ndarray:
+        """Session of each trial, int16 (n_trials,)."""
         return self.column("session")
 
     @cached_property
     def run(self) -> np.ndarray:
+        """Run of each trial, int16 (n_trials,)."""
         return self.column("run")
 
     @cached_property
     def repeat(self) -> np.ndarray:
+        """Which showing of its image a trial is, int16 (n_trials,)."""
         return self.column("repeat")
 
     @cached_property
@@ -115,5 +119,7 @@ class Subject:
     def column(self, name: str) -> np.ndarray:
         """Read any small array of the bundle whole."""
         if name not in self._arrays:
-            raise InvalidInput(f"subject {self.name} has no array {name!r}", where=str(self._bundle))
+            raise InvalidInput(
+                f"subject {self.name} has no array {name!r}", where=str(self._bundle)
+            )
         return read_column(self._bundle, name)

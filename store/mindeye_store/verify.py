@@ -37,6 +37,7 @@ class Problem:
     message: str
 
     def as_dict(self) -> dict[str, str]:
+        """Return plain JSON."""
         return asdict(self)
 
 
@@ -65,6 +66,12 @@ def verify_store(path: str | Path, *, progress: Progress | None = None) -> list[
     for folder in bundles(store):
         problems += _bundle(store, folder, told)
     return problems
+
+
+def published_bytes(path: str | Path) -> int:
+    """Return the size of every published file: what `verify_store` will report as progress."""
+    files = (p for folder in bundles(Path(path)) for p in folder.rglob("*") if p.is_file())
+    return sum(p.stat().st_size for p in files)
 
 
 def _bundle(store: Path, folder: Path, told: Progress) -> Iterator[Problem]:
@@ -124,9 +131,7 @@ def _file_list(folder: Path) -> dict[str, Any]:
     return files
 
 
-def _compare(
-    store: Path, path: Path, size: int, digest: str, told: Progress
-) -> Iterator[Problem]:
+def _compare(store: Path, path: Path, size: int, digest: str, told: Progress) -> Iterator[Problem]:
     where = _inside(store, path)
     if not path.is_file():
         yield Problem("missing", where, "the file is missing")

@@ -36,14 +36,17 @@ class MemoryReader:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Rows first."""
         return self.base.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Stored type."""
         return self.base.dtype
 
     @property
     def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the bundle."""
         return self.base.attrs
 
     def __len__(self) -> int:
