@@ -14,7 +14,7 @@ from mindeye_cli.builtin.loop import LoopConfig
 from mindeye_cli.builtin.pool import Pool, load_pool
 
 CONFIGS: dict[str, LoopConfig] = {
-    "vae": LoopConfig(steps=2300, batch=16, lr=2e-3, seed=11),
+    "vae": LoopConfig(steps=2050, batch=16, lr=2e-3, seed=11),
     "clip": LoopConfig(steps=1750, batch=128, lr=1e-3, seed=12, warmup=200, weight_decay=0.05),
     "net": LoopConfig(steps=2500, batch=64, lr=2e-3, seed=1013),
     "generator": LoopConfig(steps=8000, batch=64, lr=1e-3, seed=14, ema=0.999, decay_from=0.35),
@@ -41,6 +41,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float)
     parser.add_argument("--pool", type=int, help="how many scenes to train on")
     parser.add_argument("--heldout", type=int, default=HELDOUT_POOL, help="scenes for the figures")
+    parser.add_argument("--save-seconds", type=float, help="time between checkpoints")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--vae", type=Path, help="exported scene-vae; default the shipped one")
     parser.add_argument("--clip", type=Path, help="exported scene-clip; default the shipped one")
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
-    given = {name: getattr(options, name) for name in ("steps", "batch", "lr")}
+    given = {name: getattr(options, name) for name in ("steps", "batch", "lr", "save_seconds")}
     config = replace(
         CONFIGS[options.model],
         **{name: value for name, value in given.items() if value is not None},

@@ -40,7 +40,7 @@ def _changed(scene: Scene, change: str, rng: Random) -> Scene:
                 main = replace(main, x=place[0], y=place[1])
                 break
         else:
-            # No room to move: reflect the whole layout's main object about nothing; shift it a bit.
+            # A crowded scene has no other free place: a small step towards the middle.
             main = replace(main, x=round(main.x + (0.07 if main.x < 0.5 else -0.07), 4))
     return replace(scene, objects=(main, *others))
 
