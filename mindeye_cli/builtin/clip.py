@@ -125,7 +125,9 @@ def _dense_loss(heads: Readouts, patches: Tensor, pixels: Tensor, occupancy: Ten
     patch_logits = heads.patch(patches).flatten(0, 1)
     cell_share = pool_grid(occupancy)
     loss = functional.cross_entropy(patch_logits, occupancy.flatten(0, 1))
-    loss = loss + functional.cross_entropy(heads.cell(cells).flatten(0, 1), cell_share.flatten(0, 1))
+    loss = loss + functional.cross_entropy(
+        heads.cell(cells).flatten(0, 1), cell_share.flatten(0, 1)
+    )
     loss = loss + 10 * functional.mse_loss(heads.colours(cells), colours)
     return loss + 0.5 * functional.mse_loss(heads.edges(cells), edges)
 

@@ -48,9 +48,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _generator(
-    options: argparse.Namespace, config: LoopConfig, pool: Pool, export: Path
-) -> None:
+def _generator(options: argparse.Namespace, config: LoopConfig, pool: Pool, export: Path) -> None:
     """Encode the scenes with the finished VAE and encoder, train the UNet, export all."""
     from mindeye_cli.builtin.conditions import load_conditions
     from mindeye_cli.builtin.generator import train_generator

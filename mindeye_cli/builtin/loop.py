@@ -120,7 +120,9 @@ class Loop:
         with StopFlag() as stop:
             self._run(loss_of, stop)
 
-    def _run(self, loss_of: Callable[[int], tuple[Tensor, dict[str, float]]], stop: StopFlag) -> None:
+    def _run(
+        self, loss_of: Callable[[int], tuple[Tensor, dict[str, float]]], stop: StopFlag
+    ) -> None:
         saved = started = time.monotonic()
         first = self.step
         sums: dict[str, float] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffusers import AutoencoderKL, UniPCMultistepScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel, UniPCMultistepScheduler
 
 from mindeye_cli.builtin import quality
 from mindeye_cli.builtin.clip import Trainee

@@ -68,7 +68,9 @@ def probe_auc(
     return float(np.mean(areas))
 
 
-def encoder_quality(clip: SceneClip, train: Pool, heldout: Pool, rows: int = 4096) -> dict[str, float]:
+def encoder_quality(
+    clip: SceneClip, train: Pool, heldout: Pool, rows: int = 4096
+) -> dict[str, float]:
     """Participation ratio and category probe of the pooled embedding on held-out scenes."""
     fitted = features(train.pixels[:rows], lambda x: clip.embed(x)[0])
     unseen = features(heldout.pixels, lambda x: clip.embed(x)[0])
@@ -173,14 +175,14 @@ def ceiling(
     for place, row in enumerate(rows):
         scenes = [other_category(heldout.scene(row), seed) for seed in range(negatives)]
         hard = features(np.stack([render(s) for s in scenes]), lambda x: clip.embed(x)[0])
-        table = _correlations(found[place : place + 1], torch.cat([pooled[place : place + 1], hard]))
+        table = _correlations(
+            found[place : place + 1], torch.cat([pooled[place : place + 1], hard])
+        )
         wins.append((table[0, 0] > table[0, 1:]).float().mean().item())
     labels = heldout.main[index, 0]
     on_made = _accuracy(judge(net, pixels)["category"], labels)
     on_real = _accuracy(judge(net, true)["category"], labels)
-    flat = [
-        np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(pixels, true, strict=True)
-    ]
+    flat = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(pixels, true, strict=True)]
     values = {
         "scene-clip two-way": two_way(found, pooled),
         "hard negatives two-way": float(np.mean(wins)),

@@ -84,7 +84,9 @@ def test_every_form_and_backdrop_is_different() -> None:
             pictures.add(render(replace(scene, objects=(shown,))).tobytes())
     assert len(pictures) == sum(len(forms) for forms in FORMS.values())
     backdrops = {
-        render(replace(scene, objects=(), background=replace(scene.background, kind=kind))).tobytes()
+        render(
+            replace(scene, objects=(), background=replace(scene.background, kind=kind))
+        ).tobytes()
         for kind in BACKGROUNDS
     }
     assert len(backdrops) == len(BACKGROUNDS)

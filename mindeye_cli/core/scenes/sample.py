@@ -40,9 +40,7 @@ def between(rng: Random, low: float, high: float) -> float:
 
 def jitter(rng: Random, rgb: Rgb) -> Rgb:
     """A colour near `rgb`."""
-    r, g, b = (
-        min(255, max(0, value + round(_JITTER * (2 * rng.random() - 1)))) for value in rgb
-    )
+    r, g, b = (min(255, max(0, value + round(_JITTER * (2 * rng.random() - 1)))) for value in rgb)
     return r, g, b
 
 
