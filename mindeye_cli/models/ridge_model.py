@@ -89,7 +89,11 @@ class RidgeModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """All arrays by name, for saving."""
-        arrays = {"weight": self.weight, "intercept": self.intercept, "alpha": self.alpha}
+        arrays: dict[str, NDArray[np.floating]] = {
+            "weight": self.weight,
+            "intercept": self.intercept,
+            "alpha": self.alpha,
+        }
         if self.whitening is not None:
             arrays["whitening.mean"] = self.whitening.mean
             arrays["whitening.components"] = self.whitening.components

@@ -32,7 +32,9 @@ BATCH = 256
 class Predictor(Protocol):
     """What every kind of run offers."""
 
-    outputs: tuple[str, ...]
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what `predict` can give."""
 
     def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
         """One output for a batch of rows; `first` is the number of its first row."""

@@ -45,9 +45,13 @@ class Moment:
 class Task(Protocol):
     """A network with its losses and data, as the loop sees it."""
 
-    model: nn.Module
-    # Metric of `validate` that larger values improve.
-    score: str
+    @property
+    def model(self) -> nn.Module:
+        """The network that is trained."""
+
+    @property
+    def score(self) -> str:
+        """Metric of `validate` that larger values improve."""
 
     def __len__(self) -> int:
         """Number of training items."""

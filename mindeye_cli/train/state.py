@@ -97,11 +97,11 @@ class TrainState:
                 fix="give another RUN, or --overwrite to start again",
             ) from problem
         for name, parameter in self.model.named_parameters():
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            moments = {key: parts["optimizer"].get(f"{name}.{key}") for key in keys}
-            if moments["step"] is not None:
+            # A parameter that no loss has reached has no moments yet.
+            if f"{name}.step" in parts["optimizer"]:
                 self.optimizer.state[parameter] = {
-                    key: value.to(parameter.device) for key, value in moments.items()
+                    key: parts["optimizer"][f"{name}.{key}"].to(parameter.device)
+                    for key in ("step", "exp_avg", "exp_avg_sq")
                 }
         device = next(self.model.parameters()).device
         self.average = {name: value.to(device) for name, value in parts["average"].items()}

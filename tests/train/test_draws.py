@@ -1,0 +1,83 @@
+"""Orders and repetition weights: pure functions, each image once, weights that sum to one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mindeye_cli.train.config import OptimConfig
+from mindeye_cli.train.data import split_items
+from mindeye_cli.train.draws import CONVEX_SHARE, MEAN_SHARE, epoch_batches, repeat_weights
+from mindeye_cli.train.optim import schedule
+
+COUNTS = np.array([3, 1, 2, 3, 2])
+
+
+def weights(policy, *, epoch=0, step=0, seed=0):
+    return repeat_weights(policy, np.arange(5), COUNTS, 3, seed=seed, epoch=epoch, step=step)
+
+
+@pytest.mark.parametrize(("n", "batch"), [(100, 32), (7, 7), (65, 64), (5, 2)])
+def test_an_epoch_shows_every_item_once(n, batch):
+    batches = epoch_batches(n, batch, 3, 1)
+    assert sorted(np.concatenate(batches)) == list(range(n))
+    sizes = [len(items) for items in batches]
+    assert max(sizes) <= batch
+    assert max(sizes) - min(sizes) <= 1
+    again = np.concatenate(epoch_batches(n, batch, 3, 1))
+    np.testing.assert_array_equal(again, np.concatenate(batches))
+    assert not np.array_equal(again, np.concatenate(epoch_batches(n, batch, 3, 2)))
+
+
+@pytest.mark.parametrize("policy", ["one", "mean", "random-convex"])
+def test_weights_sum_to_one_and_spare_absent_repeats(policy):
+    for step in range(40):
+        w = weights(policy, step=step, epoch=step)
+        np.testing.assert_allclose(w.sum(axis=1), 1.0, rtol=1e-6)
+        assert (w[np.arange(3)[None] >= COUNTS[:, None]] == 0).all()
+        np.testing.assert_array_equal(w, weights(policy, step=step, epoch=step))
+
+
+def test_one_takes_every_repeat_in_turn():
+    seen = np.stack([weights("one", epoch=epoch) for epoch in range(6)])
+    assert set(np.unique(seen)) == {0.0, 1.0}
+    np.testing.assert_array_equal(
+        seen.sum(axis=0), np.where(np.arange(3)[None] < COUNTS[:, None], 6 / COUNTS[:, None], 0.0)
+    )
+
+
+def test_random_convex_keeps_the_published_mixture():
+    kinds = []
+    for step in range(2000):
+        row = weights("random-convex", step=step)[0]
+        kinds.append("one" if row.max() == 1 else "mean" if np.ptp(row) < 1e-6 else "convex")
+    assert kinds.count("convex") / 2000 == pytest.approx(CONVEX_SHARE, abs=0.04)
+    assert kinds.count("mean") / 2000 == pytest.approx(MEAN_SHARE, abs=0.04)
+
+
+def test_validation_holds_out_whole_images():
+    train, held = split_items(40, 0.2, 0)
+    assert sorted([*train, *held]) == list(range(40))
+    assert len(held) == 8
+    assert len(split_items(40, 0.0, 0)[1]) == 0
+    assert not np.array_equal(held, split_items(40, 0.2, 1)[1])
+
+
+def test_schedule_is_torch_one_cycle():
+    config = OptimConfig(lr=3e-4, warmup=0.1)
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=3e-4, total_steps=50, pct_start=0.1, final_div_factor=1000
+    )
+    table = schedule(config, 50)
+    assert table[0, 0] == pytest.approx(1.2e-5)
+    assert table[-1, 0] == pytest.approx(1.2e-8)
+    assert table[:, 0].max() == pytest.approx(3e-4, rel=1e-3)
+    for step in range(50):
+        group = optimizer.param_groups[0]
+        assert (group["lr"], group["betas"][0]) == tuple(table[step])
+        optimizer.step()
+        if step < 49:
+            cycle.step()
+    assert len(schedule(config, 1)) == 1
