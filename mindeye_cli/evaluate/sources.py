@@ -160,14 +160,14 @@ class Stimuli:
 
 def _from_store(path: Path, ids: tuple[str, ...]) -> Pictures:
     images = open_store(path).images
-    row_of = {image_id: row for row, image_id in enumerate(images.ids)}
-    _require(ids, row_of, path)
-    rows = [row_of[image_id] for image_id in ids]
-    records = images.records
+    _require(ids, images.rows, path)
+    rows = [images.rows[image_id] for image_id in ids]
+    known = images.records or [None] * images.n
+    records = tuple(record for record in (known[row] for row in rows) if record is not None)
     return Pictures(
         ids=ids,
         pixels=images.read(np.asarray(rows, dtype=np.int64)),
-        records=None if records is None else tuple(records[row] for row in rows),
+        records=records if len(records) == len(rows) else None,
     )
 
 
