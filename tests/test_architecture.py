@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 
-import pytest
-from source_tree import Module, imports, modules
+from source_tree import PACKAGES, Import, Module, imports, modules
 
 CAPABILITIES = (
     "simulate",
@@ -27,7 +26,7 @@ MAX_FILE = 300
 MAX_FUNCTION = 60
 THIRD_PARTY_OF_STORE = {"numpy", "zarr", "numcodecs", "tensorstore"}
 
-every_module = pytest.mark.parametrize("module", modules().values(), ids=str)
+PICKLES = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
 
 
 def layer(name: str) -> str:
@@ -61,34 +60,44 @@ def allowed(source: str, target: str) -> bool:
     return there != "shell" and ORDER.index(here) <= ORDER.index(there)
 
 
-@every_module
-def test_layers(module: Module) -> None:
-    assert layer(module.name) in ORDER, f"{module} is in no layer"
+def test_layers() -> None:
+    strays = [str(module) for name, module in modules().items() if layer(name) not in ORDER]
+    assert not strays, "these are in no layer"
     wrong = [
         f"{module}:{item.line} imports {item.name}"
+        for module in modules().values()
         for item in imports(module)
-        if item.name.split(".")[0] in ("mindeye_cli", "mindeye_store")
-        and not allowed(module.name, item.name)
+        if item.name.split(".")[0] in PACKAGES and not allowed(module.name, item.name)
     ]
-    assert not wrong
+    assert not wrong, "\n".join(wrong)
 
 
-@every_module
-def test_third_parties(module: Module) -> None:
-    ours = {"mindeye_cli", "mindeye_store"} | set(sys.stdlib_module_names)
-    for item in imports(module):
-        root = item.name.split(".")[0]
-        place = f"{module}:{item.line} imports {item.name}"
-        assert root != "click", place
-        if root == "typer":
-            assert layer(module.name) in ("shell", "commands"), place
-        if root == "typer" and item.name != "typer":
-            assert module.name == "mindeye_cli.lazy", place
-        if layer(module.name) == "store":
-            assert root in ours | THIRD_PARTY_OF_STORE, place
-            assert root != "mindeye_cli", place
-        if layer(module.name) in ("shell", "commands") and item.at_import:
-            assert root in ours | {"typer"}, f"{place} at its top"
+def _foreign(module: Module, item: Import) -> str | None:
+    """Why a module may not import something from outside the project, or None."""
+    root, here = item.name.split(".")[0], layer(module.name)
+    if root in PACKAGES or root in sys.stdlib_module_names:
+        return None
+    if root == "click":
+        return "typer brings its own"
+    if root == "typer" and here not in ("shell", "commands"):
+        return "library code knows no command line"
+    if root == "typer" and item.name != "typer" and module.name != "mindeye_cli.lazy":
+        return "typer's internals are touched in lazy.py alone"
+    if here == "store" and root not in THIRD_PARTY_OF_STORE:
+        return f"the store needs {sorted(THIRD_PARTY_OF_STORE)} alone"
+    if here in ("shell", "commands") and item.at_import and root != "typer":
+        return "import it inside the function: start-up must stay fast"
+    return None
+
+
+def test_third_parties() -> None:
+    wrong = [
+        f"{module}:{item.line} imports {item.name}: {why}"
+        for module in modules().values()
+        for item in imports(module)
+        if (why := _foreign(module, item))
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_no_cycles() -> None:
@@ -110,22 +119,30 @@ def test_no_cycles() -> None:
         visit(name, [])
 
 
-@every_module
-def test_sizes(module: Module) -> None:
-    lines = len(module.text.splitlines())
-    assert lines <= MAX_FILE, f"{module} has {lines} lines"
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= MAX_FUNCTION, f"{module}:{node.lineno} {node.name} has {length} lines"
+def test_sizes() -> None:
+    wrong = []
+    for module in modules().values():
+        lines = len(module.text.splitlines())
+        if lines > MAX_FILE:
+            wrong.append(f"{module} has {lines} lines")
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MAX_FUNCTION:
+                    wrong.append(f"{module}:{node.lineno} {node.name} has {length} lines")
+    assert not wrong, "\n".join(wrong)
 
 
-@every_module
-def test_module_docstring_and_annotations(module: Module) -> None:
-    assert ast.get_docstring(module.tree), f"{module} has no docstring"
-    body = [node for node in module.tree.body[1:] if not isinstance(node, ast.Pass)]
-    if body:
-        assert "from __future__ import annotations" in module.text, f"{module}"
+def test_module_docstrings_and_lazy_annotations() -> None:
+    wrong = [str(item) for item in modules().values() if not ast.get_docstring(item.tree)]
+    assert not wrong, "no docstring"
+    wrong = [
+        str(module)
+        for module in modules().values()
+        if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in module.tree.body)
+        and "from __future__ import annotations" not in module.text
+    ]
+    assert not wrong, "no `from __future__ import annotations`"
 
 
 def _banned_keyword(call: ast.Call) -> str | None:
@@ -143,7 +160,7 @@ def _banned_keyword(call: ast.Call) -> str | None:
 
 def _banned_call(call: ast.Call) -> str | None:
     name = ast.unparse(call.func)
-    if name in ("print", "eval", "exec", "torch.save"):
+    if name in ("print", "eval", "exec"):
         return f"{name}()"
     if name == "torch.load" and "weights_only" not in {keyword.arg for keyword in call.keywords}:
         return "torch.load without weights_only=True"
@@ -156,9 +173,9 @@ def _banned(node: ast.AST, module: Module) -> str | None:
     if isinstance(node, ast.ExceptHandler):
         if node.type is None:
             return "bare except"
-        empty = all(isinstance(item, ast.Pass | ast.Continue) for item in node.body)
         blind = ast.unparse(node.type) in ("Exception", "BaseException")
-        if blind and (empty or module.name != "mindeye_cli.app"):
+        raises = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+        if blind and not raises:
             return "blind except"
     if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.stdout":
         if module.name not in ("mindeye_cli.output", "mindeye_cli.app"):
@@ -166,16 +183,20 @@ def _banned(node: ast.AST, module: Module) -> str | None:
     return None
 
 
-@every_module
-def test_never_written(module: Module) -> None:
-    found = [
+def test_never_written() -> None:
+    wrong = [
         f"{module}:{node.lineno}: {what}"  # type: ignore[attr-defined]
+        for module in modules().values()
         for node in ast.walk(module.tree)
         if (what := _banned(node, module))
     ]
-    assert not found
-    roots = {item.name.split(".")[0] for item in imports(module)}
-    assert not roots & {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
+    wrong += [
+        f"{module}:{item.line} imports {item.name}"
+        for module in modules().values()
+        for item in imports(module)
+        if item.name.split(".")[0] in PICKLES
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_the_rules_can_fail() -> None:
@@ -189,10 +210,15 @@ def test_the_rules_can_fail() -> None:
         "model.load_state_dict(s, strict=False)",
         "try:\n    f()\nexcept:\n    g()",
         "try:\n    f()\nexcept Exception:\n    pass",
+        "try:\n    f()\nexcept BaseException:\n    g()",
         "sys.stdout.write('x')",
     ):
         assert any(_banned(node, here) for node in ast.walk(ast.parse(source))), source
-    for source in ("zip(a, b, strict=False)", "torch.load(f, weights_only=True)"):
+    for source in (
+        "zip(a, b, strict=False)",
+        "torch.load(f, weights_only=True)",
+        "try:\n    f()\nexcept BaseException:\n    g()\n    raise",
+    ):
         assert not any(_banned(node, here) for node in ast.walk(ast.parse(source))), source
     assert not allowed("mindeye_cli.train.loop", "mindeye_cli.evaluate.scores")
     assert not allowed("mindeye_cli.models.ridge", "mindeye_cli.train.loop")

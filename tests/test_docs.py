@@ -75,29 +75,29 @@ def problem(text: str) -> str | None:
     if words[0] not in COMMANDS:
         return f"no command {words[0]!r}"
     command: Any = typer.main.get_command(import_module(COMMANDS[words[0]].module).app)
-    rest = words[1:]
+    name, rest = words[0], words[1:]
     if COMMANDS[words[0]].subcommands:
         if not rest or rest[0] not in command.commands:
             return f"no command {' '.join(words[:2])!r}"
-        command, rest = command.commands[rest[0]], rest[1:]
+        name, command, rest = " ".join(words[:2]), command.commands[rest[0]], rest[1:]
     known = {
-        name: item
+        option: item
         for item in command.params
         if item.param_type_name == "option"
-        for name in (*item.opts, *item.secondary_opts)
+        for option in (*item.opts, *item.secondary_opts)
     }
     positional, items = 0, iter(rest)
     for word in items:
-        name = word.partition("=")[0]
+        option = word.partition("=")[0]
         if not word.startswith("--"):
             positional += 1
-        elif name not in known:
-            return f"{' '.join(words[:2])} has no option {name}"
-        elif not known[name].is_flag and "=" not in word and next(items, None) is None:
-            return f"{name} needs a value"
+        elif option not in known:
+            return f"{name} has no option {option}"
+        elif not known[option].is_flag and "=" not in word and next(items, None) is None:
+            return f"{option} needs a value"
     needed = [item for item in command.params if item.param_type_name == "argument"]
     if positional < sum(item.required for item in needed) and "--help" not in text:
-        return f"{words[0]} needs {[item.name for item in needed if item.required]}"
+        return f"{name} needs {[item.name for item in needed if item.required]}"
     return None
 
 
