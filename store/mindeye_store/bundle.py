@@ -56,16 +56,17 @@ class BundleWriter:
         self.done = self._is_published()
         if self.done:
             return self
-        self._lock = part_lock(self.places, self.part)
-        try:
-            with self._turn():
-                # Looked at again: another part may have published in the meantime.
-                self.done = self._is_published()
-                if not self.done:
-                    open_staging(self.places, self.plan, self.part)
-        except BaseException:
-            self._lock.release()
-            raise
+        with self._turn():
+            # Looked at again: another part may have published in the meantime.
+            self.done = self._is_published()
+            if self.done:
+                return self
+            self._lock = part_lock(self.places, self.part, plan_hash(self.plan))
+            try:
+                open_staging(self.places, self.plan)
+            except BaseException:
+                self._lock.release()
+                raise
         return self
 
     def __exit__(

@@ -40,10 +40,12 @@ class Lock:
         This lock's name in the folder.
     what : str
         What is being written, for messages.
+    purpose : str
+        Kept with the lock, for those who may share in the same purpose.
     """
 
-    def __init__(self, folder: Path, name: str, what: str) -> None:
-        self.folder, self.name, self.what = folder, name, what
+    def __init__(self, folder: Path, name: str, what: str, purpose: str = "") -> None:
+        self.folder, self.name, self.what, self.purpose = folder, name, what, purpose
         self.path = folder / name
         self._token = uuid.uuid4().hex
         self._stop = threading.Event()
@@ -113,7 +115,7 @@ class Lock:
     def _try(self) -> bool:
         beside = self.folder / f".{self.name}.{self._token}"
         beside.mkdir()
-        write_json(beside / "owner.json", this_process(self._token).as_dict())
+        write_json(beside / "owner.json", this_process(self._token, self.purpose).as_dict())
         try:
             beside.rename(self.path)
         except OSError as error:

@@ -29,6 +29,7 @@ class Owner:
     started: str
     job: str
     since: str
+    purpose: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -40,7 +41,7 @@ class Owner:
         return f"process {self.pid} on {self.host}{job}, since {self.since}"
 
 
-def this_process(token: str) -> Owner:
+def this_process(token: str, purpose: str = "") -> Owner:
     """Return the facts of the running process."""
     pid = os.getpid()
     return Owner(
@@ -53,6 +54,7 @@ def this_process(token: str) -> Owner:
         started=_start_time(pid),
         job=next((os.environ[name] for name in _JOB_VARIABLES if os.environ.get(name)), ""),
         since=datetime.now(UTC).isoformat(timespec="seconds"),
+        purpose=purpose,
     )
 
 

@@ -45,12 +45,11 @@ def _bundles(store: Path, name: str) -> list[BundleName]:
 
 
 def _remove_one(places: Places) -> None:
-    with disk_errors(places.published), part_lock(places, (0, 1)):
-        turn = places.turn()
-        turn.acquire(wait_s=TURN_WAIT_S)
-        with turn:
-            if places.published.is_dir():
-                places.staging.mkdir(parents=True, exist_ok=True)
-                (places.staging / "plan.json").unlink(missing_ok=True)
-                places.published.rename(places.staging / f"removed-{uuid.uuid4().hex}")
-            discard(places)
+    turn = places.turn()
+    turn.acquire(wait_s=TURN_WAIT_S)
+    with turn, disk_errors(places.published), part_lock(places, (0, 1), "remove"):
+        if places.published.is_dir():
+            places.staging.mkdir(parents=True, exist_ok=True)
+            (places.staging / "plan.json").unlink(missing_ok=True)
+            places.published.rename(places.staging / f"removed-{uuid.uuid4().hex}")
+        discard(places)

@@ -60,56 +60,46 @@ class Places:
         return Lock(self.locks, _TURN, self.name.text)
 
 
-def part_lock(places: Places, part: tuple[int, int]) -> Lock:
-    """Take the lock of one part; refuse writers that split the bundle in another way.
+def part_lock(places: Places, part: tuple[int, int], purpose: str) -> Lock:
+    """Take the lock of one part; call with `turn` held.
+
+    Parameters
+    ----------
+    places : Places
+    part : (int, int)
+    purpose : str
+        The plan's hash; writers of other plans are refused.
 
     Raises
     ------
     UsageProblem
         The part is not `(i, n)` with 0 <= i < n.
     StoreLocked
-        This part, or another split of the bundle, is being written.
+        This part, another split of the bundle or another plan for it is being written.
     """
     index, count = part
     if not 0 <= index < count:
         raise UsageProblem(f"part {index}/{count} does not exist", fix="use 0 <= i < n in i/n")
-    lock = Lock(places.locks, f"{index}-of-{count}", places.name.text)
+    for name, holder in held_locks(places.locks).items():
+        together = name.endswith(f"-of-{count}") and holder.purpose == purpose
+        if name != _TURN and not together and state_of(holder) != "dead":
+            raise locked_error(places.name.text, places.locks / name, holder)
+    lock = Lock(places.locks, f"{index}-of-{count}", places.name.text, purpose)
     lock.acquire()
-    try:
-        # Looked for after taking the lock: of two that start together, at least one sees the other.
-        others = {k: v for k, v in held_locks(places.locks).items() if k != _TURN}
-        for name, holder in others.items():
-            if not name.endswith(f"-of-{count}") and state_of(holder) != "dead":
-                raise locked_error(places.name.text, places.locks / name, holder)
-    except BaseException:
-        lock.release()
-        raise
     return lock
 
 
-def open_staging(places: Places, plan: Mapping[str, Any], part: tuple[int, int]) -> str:
-    """Make or resume the staged bundle of a plan; call with `turn` held.
-
-    Returns
-    -------
-    str
-        The plan's hash.
-
-    Raises
-    ------
-    StoreLocked
-        Another part is at work on another plan.
-    """
+def open_staging(places: Places, plan: Mapping[str, Any]) -> None:
+    """Make or resume the staged bundle of a plan; call with `turn` and a part's lock held."""
     wanted = plan_hash(plan)
     with disk_errors(places.staging):
         _recover(places)
         if staged_plan(places) != wanted:
-            _refuse_if_shared(places, part)
+            # Nobody else works on it: whoever had another plan would have been refused.
             discard(places)
         places.bundle.mkdir(parents=True, exist_ok=True)
         if staged_plan(places) != wanted:
             write_json(places.staging / "plan.json", {"sha256": wanted, "plan": dict(plan)})
-    return wanted
 
 
 def staged_plan(places: Places) -> str | None:
@@ -134,10 +124,3 @@ def _recover(places: Places) -> None:
             shutil.rmtree(places.replaced)
         else:
             places.replaced.rename(places.published)
-
-
-def _refuse_if_shared(places: Places, part: tuple[int, int]) -> None:
-    own = f"{part[0]}-of-{part[1]}"
-    for name, holder in held_locks(places.locks).items():
-        if name not in (own, _TURN) and state_of(holder) != "dead":
-            raise locked_error(f"{places.name.text} (another plan)", places.locks / name, holder)

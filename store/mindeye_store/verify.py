@@ -77,11 +77,11 @@ def published_bytes(path: str | Path) -> int:
 def _bundle(store: Path, folder: Path, told: Progress) -> Iterator[Problem]:
     where = folder.relative_to(store).as_posix()
     yield from _listed(store, folder, told)
-    known = {f"{LEDGER}/{FILES}", *_file_list(folder)}
     try:
+        known = {f"{LEDGER}/{FILES}", *_file_list(folder)}
         specs = [array_spec(folder, name) for name in array_names(folder)]
     except (InvalidInput, FileNotFoundError) as error:
-        # Without the arrays' descriptions its shards can be neither named nor checked.
+        # Without its lists and descriptions nothing else in the bundle can be judged.
         yield Problem("damaged", where, str(error))
         return
     for spec in specs:

@@ -98,14 +98,12 @@ def test_readers_travel_to_other_processes(store: Store, kind: str) -> None:
     reader = open_store(store.path, reader=kind).subject("one").voxels
     assert isinstance(reader, Reader)
     reader.read([1])
-    copy = pickle.loads(pickle.dumps(reader))
+    copy = pickle.loads(pickle.dumps(reader))  # noqa: S301  (made here)
     np.testing.assert_array_equal(copy.read([11, 0]), values[[11, 0]])
     assert copy.attrs == reader.attrs and copy.shape == (12, 2)
 
 
-def test_memory_is_taken_only_where_it_fits(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_is_taken_only_where_it_fits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     write(store, np.zeros((10, 100), np.float32))
     for free, kept in ((4 * 4000, True), (4 * 4000 - 1, False)):
         monkeypatch.setattr("mindeye_store.readers.free_memory", lambda free=free: free)
