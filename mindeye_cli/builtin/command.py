@@ -16,7 +16,7 @@ from mindeye_cli.builtin.pool import Pool, load_pool
 CONFIGS: dict[str, LoopConfig] = {
     "vae": LoopConfig(steps=2050, batch=16, lr=2e-3, seed=11),
     "clip": LoopConfig(steps=1750, batch=128, lr=1e-3, seed=12, warmup=200, weight_decay=0.05),
-    "net": LoopConfig(steps=2500, batch=64, lr=2e-3, seed=1013),
+    "net": LoopConfig(steps=1750, batch=64, lr=2e-3, seed=1013),
     "generator": LoopConfig(steps=8000, batch=64, lr=1e-3, seed=14, ema=0.999, decay_from=0.35),
 }
 POOLS = {
