@@ -1,14 +1,11 @@
-"""Opening the store for a subject: whether it is there already, and leaving nothing on failure."""
+"""Whether a subject is in the store already, and what the store says of it."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mindeye_store import Store, create_store, open_store
+from mindeye_store import open_store
 from mindeye_store.errors import InvalidInput
 
 
@@ -21,7 +18,7 @@ def already_there(path: Path, subject: str, plan: dict[str, Any], overwrite: boo
         It holds the subject from other settings and `overwrite` is false.
     """
     bundle = f"subjects/{subject}"
-    if not path.exists():
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return False
     store = open_store(path)
     if not store.has_bundle(bundle):
@@ -48,16 +45,3 @@ def outcome_values(path: Path, subject: str) -> dict[str, Any]:
         "dropped": attrs["dropped"]["count"],
         "leaked_images": attrs["leaked_images"],
     }
-
-
-@contextmanager
-def opened_for_writing(path: Path) -> Iterator[Store]:
-    """Open the store, or make one that does not outlive a failure while it is empty."""
-    fresh = not path.exists()
-    store = create_store(path)
-    try:
-        yield store
-    except Exception:
-        if fresh and not store.images.n and not store.subjects:
-            shutil.rmtree(path)
-        raise

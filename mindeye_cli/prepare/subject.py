@@ -91,7 +91,7 @@ def measure(
     InvalidInput
         More voxels than that are not finite, all zero or constant in a session.
     """
-    statistics = fit_sessions(raw, table, zscore)
+    statistics = fit_sessions(raw, table, zscore, source)
     invalid = statistics.invalid
     count = int(invalid.mask.sum())
     if count:

@@ -23,6 +23,7 @@ from mindeye_cli.models.encoders import Encoder, load_encoder
 from mindeye_cli.prepare.given import given_encoder
 from mindeye_store import Store, open_store
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
+from mindeye_store.schema import encode
 
 # Part of the result: some kernels round differently at another batch size.
 BATCH = 32
@@ -61,7 +62,8 @@ def prepare_targets(options: TargetOptions) -> Outcome:
     -------
     Outcome
         `notneeded` when every image has its row. Values `space`, `shape` (of one row), `dtype`,
-        `norm`, `rows_done`, `rows_total`, `fingerprint`, `published`.
+        `norm`, `rows_done` (with several processes: this one's, until all is published),
+        `rows_total`, `fingerprint`, `published`.
 
     Raises
     ------
@@ -84,10 +86,10 @@ def prepare_targets(options: TargetOptions) -> Outcome:
     with track("encode", store.images.n, unit="images") as bar:
         for index, segment in enumerate(store.images.segments):
             rows = np.arange(starts[index], starts[index + 1])
+            own = len(rows)
             if segment in missing:
-                _write(store, encoder, pick, segment, rows, part, bar.advance)
-            if _there(store, encoder, segment):
-                done += len(rows)
+                own = _write(store, encoder, pick, segment, rows, part, bar.advance)
+            done += len(rows) if _there(store, encoder, segment) else own
     values = {
         "space": encoder.space,
         "shape": list(encoder.shape),
@@ -96,11 +98,11 @@ def prepare_targets(options: TargetOptions) -> Outcome:
         "rows_done": done,
         "rows_total": store.images.n,
         "fingerprint": encoder.fingerprint,
-        "published": done == store.images.n,
+        "published": not store.missing_segments(encoder.space),
     }
     return Outcome(
         status="ok" if missing else "notneeded",
-        outputs=(store.path / "targets" / encoder.space,),
+        outputs=(store.path / "targets" / encode(encoder.space),),
         values=values,
     )
 
@@ -137,7 +139,8 @@ def _write(
     rows: NDArray[np.int64],
     part: tuple[int, int],
     advance: Callable[[int], object],
-) -> None:
+) -> int:
+    """Encode this part's shards of one segment; return how many rows they hold."""
     plan = {
         "space": encoder.space,
         "fingerprint": encoder.fingerprint,
@@ -162,6 +165,8 @@ def _write(
                 advance(len(batch))
             array.write(shard, np.concatenate(batches))
         writer.publish()
+    spans = [array.spec.span(shard) for shard in range(part[0], array.spec.n_shards, part[1])]
+    return sum(stop - start for start, stop in spans)
 
 
 def _there(store: Store, encoder: Encoder, segment: str) -> bool:
@@ -178,6 +183,6 @@ def _refuse_other(store: Store, encoder: Encoder) -> None:
             raise InvalidInput(
                 f"targets {encoder.space} are there from another encoder: fingerprint"
                 f" {str(held)[:12]}, this one has {encoder.fingerprint[:12]}",
-                where=str(store.path / "targets" / encoder.space),
+                where=str(store.path / "targets" / encode(encoder.space)),
                 fix=f"mindeye store rm {store.path} targets/{encoder.space}",
             )

@@ -76,7 +76,9 @@ class SessionStatistics:
         return scores
 
 
-def fit_sessions(raw: RawTrials, table: TrialTable, mode: ZScore) -> SessionStatistics:
+def fit_sessions(
+    raw: RawTrials, table: TrialTable, mode: ZScore, source: str
+) -> SessionStatistics:
     """Statistics of every session, and the voxels that cannot be used.
 
     Parameters
@@ -86,6 +88,8 @@ def fit_sessions(raw: RawTrials, table: TrialTable, mode: ZScore) -> SessionStat
     mode : {"train", "session", "none"}
         Which trials count: all with `session`, else those of the training split (`none` does not
         z-score what is stored, but reliability is still measured on z-scores).
+    source : str
+        Where the responses come from, for messages.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def fit_sessions(raw: RawTrials, table: TrialTable, mode: ZScore) -> SessionStat
     for index, session in enumerate(sessions):
         rows = np.flatnonzero(table.session == session)
         counted = rows if mode == "session" else rows[table.train[rows]]
-        _need_two(counted, int(session), mode)
+        _need_two(counted, f"{source}, session {session}", mode)
         finite = _finite(raw, rows)
         moments = _moments(raw, counted)
         mean[index], std[index] = moments.mean, moments.std
@@ -129,13 +133,13 @@ def chunks(rows: Rows, size: int = CHUNK_TRIALS) -> Iterator[Rows]:
         yield rows[start : start + size]
 
 
-def _need_two(counted: Rows, session: int, mode: ZScore) -> None:
+def _need_two(counted: Rows, where: str, mode: ZScore) -> None:
     if len(counted) >= 2:
         return
     kind = "" if mode == "session" else "training "
     raise InvalidInput(
         f"{len(counted)} {kind}trials, but its statistics need at least 2",
-        where=f"session {session}",
+        where=where,
         fix="leave the session out, or use --zscore session to count all trials",
     )
 

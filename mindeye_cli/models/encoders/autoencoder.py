@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mindeye_cli.models.encoders.base import Encoder, on_device, pick_device, weights_print
+from mindeye_cli.core.fingerprint import of_state_dict
+from mindeye_cli.models.encoders.base import Encoder, on_device, pick_device
 from mindeye_cli.models.encoders.cache import Repository, cached_folder
 
 SIDE, LATENT = 512, (4, 64, 64)
@@ -73,7 +74,7 @@ def load_sd_vae(weights: Path | None) -> Encoder:
         norm="raw",
         dtype="float16",
         description={
-            "weights": weights_print(vae.state_dict()),
+            "weights": of_state_dict(vae.state_dict()),
             "transform": f"bilinear {SIDE}, posterior mode x {vae.config.scaling_factor}",
         },
         encode=on_device(compute, device),

@@ -5,7 +5,8 @@ Shapes: `B` batch, `H W` picture, `S` side in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -84,8 +85,10 @@ def array_encoder(space: str, shape: tuple[int, ...], dtype: str, digest: str) -
 
 
 def pick_device() -> torch.device:
-    """The first CUDA device, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """This process's CUDA device as a launcher numbers them, else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def to_unit_range(images: Pixels, device: torch.device) -> Tensor:
@@ -140,10 +143,3 @@ def on_device(
         return rows
 
     return encode
-
-
-def weights_print(state: Mapping[str, Tensor]) -> str:
-    """Fingerprint of weights as they are used."""
-    from mindeye_cli.core.fingerprint import of_state_dict
-
-    return of_state_dict(state)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mindeye_cli.core.fingerprint import of_state_dict
 from mindeye_cli.models.encoders.base import (
     Encoder,
     Norm,
@@ -23,7 +24,6 @@ from mindeye_cli.models.encoders.base import (
     on_device,
     pick_device,
     resize_crop,
-    weights_print,
 )
 from mindeye_cli.models.encoders.clip_files import load_clip
 from mindeye_store.errors import UsageProblem
@@ -97,7 +97,7 @@ def load_clip_space(space: str, weights: Path | None) -> Encoder:
         norm=norm,
         dtype="float16" if name.output == "tokens" else "float32",
         description={
-            "weights": weights_print(visual.state_dict()),
+            "weights": of_state_dict(visual.state_dict()),
             "transform": f"bicubic {loaded.side} no antialias, centre crop,"
             f" mean {loaded.mean}, std {loaded.std}",
         },

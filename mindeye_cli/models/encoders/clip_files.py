@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from mindeye_cli.models.encoders.cache import Repository, cached_folder
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 

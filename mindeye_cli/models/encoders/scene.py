@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mindeye_cli.core.fingerprint import of_state_dict
 from mindeye_cli.models.encoders.autoencoder import posterior_mode
 from mindeye_cli.models.encoders.base import (
     Encoder,
@@ -17,7 +18,6 @@ from mindeye_cli.models.encoders.base import (
     on_device,
     pick_device,
     resize_crop,
-    weights_print,
 )
 
 SIDE = 64
@@ -49,7 +49,7 @@ def load_scene_clip_space(space: str, weights: Path | None) -> Encoder:
         shape=SHAPES[space],
         norm=norm,
         dtype="float16" if tokens else "float32",
-        description={"weights": weights_print(model.state_dict()), "transform": TRANSFORM},
+        description={"weights": of_state_dict(model.state_dict()), "transform": TRANSFORM},
         encode=on_device(compute, device),
     )
 
@@ -70,7 +70,7 @@ def load_scene_vae_space(weights: Path | None) -> Encoder:
         norm="raw",
         dtype="float32",
         description={
-            "weights": weights_print(vae.state_dict()),
+            "weights": of_state_dict(vae.state_dict()),
             "transform": f"{TRANSFORM}, posterior mode x {vae.config.scaling_factor}",
         },
         encode=on_device(compute, device),

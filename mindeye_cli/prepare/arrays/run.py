@@ -24,10 +24,11 @@ from mindeye_cli.prepare.arrays.responses import read_responses
 from mindeye_cli.prepare.arrays.trials import Trials, read_trials
 from mindeye_cli.prepare.arrays.voxel_table import read_voxel_table
 from mindeye_cli.prepare.pictures import add_pictures
-from mindeye_cli.prepare.stores import already_there, opened_for_writing, outcome_values
+from mindeye_cli.prepare.stores import already_there, outcome_values
 from mindeye_cli.prepare.subject import measure, write_subject
 from mindeye_cli.prepare.table import TrialTable
 from mindeye_cli.prepare.zscore import ZScore
+from mindeye_store import create_store
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 logger = logging.getLogger("mindeye")
@@ -97,12 +98,12 @@ def prepare_arrays(options: ArraysOptions) -> Outcome:
         source=str(folder / "voxels.npy"),
     )
     leaked = _warn_of_leaks(pictures, table)
-    with opened_for_writing(options.store) as store:
-        rows = add_pictures(store, pictures, plan)
-        attrs = {"plan": plan, "leaked_images": leaked}
-        write_subject(
-            store, options.subject, data, rows, plan=plan, attrs=attrs, overwrite=options.overwrite
-        )
+    store = create_store(options.store)
+    rows = add_pictures(store, pictures, plan)
+    attrs = {"plan": plan, "leaked_images": leaked}
+    write_subject(
+        store, options.subject, data, rows, plan=plan, attrs=attrs, overwrite=options.overwrite
+    )
     return Outcome(outputs=(bundle,), values=outcome_values(options.store, options.subject))
 
 

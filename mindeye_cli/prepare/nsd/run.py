@@ -12,8 +12,9 @@ from mindeye_cli.prepare.nsd.check import Checked, NsdOptions, check
 from mindeye_cli.prepare.nsd.files import needed_files
 from mindeye_cli.prepare.nsd.sessions import SessionCache, cache_folder
 from mindeye_cli.prepare.pictures import add_pictures
-from mindeye_cli.prepare.stores import already_there, opened_for_writing, outcome_values
+from mindeye_cli.prepare.stores import already_there, outcome_values
 from mindeye_cli.prepare.subject import measure, write_subject
+from mindeye_store import create_store
 
 
 def prepare_nsd(options: NsdOptions) -> Outcome:
@@ -48,18 +49,18 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
         max_invalid=options.max_invalid,
         source=str(layout.betas_folder),
     )
-    with opened_for_writing(options.store) as store:
-        rows = add_pictures(store, checked.pictures, plan)
-        write_subject(
-            store,
-            layout.name,
-            data,
-            rows,
-            plan=plan,
-            # The split is by picture, so none can be on both sides.
-            attrs={"plan": plan, "roi": options.roi, "leaked_images": 0},
-            overwrite=options.overwrite,
-        )
+    store = create_store(options.store)
+    rows = add_pictures(store, checked.pictures, plan)
+    write_subject(
+        store,
+        layout.name,
+        data,
+        rows,
+        plan=plan,
+        # The split is by picture, so none can be on both sides.
+        attrs={"plan": plan, "roi": options.roi, "leaked_images": 0},
+        overwrite=options.overwrite,
+    )
     cache.remove()
     return Outcome(outputs=(bundle,), values=outcome_values(options.store, layout.name))
 
