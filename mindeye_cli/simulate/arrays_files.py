@@ -61,7 +61,9 @@ def _write_trials(path: Path, config: SimulateConfig, design: Design) -> None:
 def _write_voxels(path: Path, subject: Subject, ratio: list[float] | None) -> None:
     atlases = [atlas for atlas in ATLASES if atlas != "nsdgeneral"]
     columns = [subject.anatomy.ijk[:, axis].tolist() for axis in range(3)]
-    columns += [subject.anatomy.labels(atlas).tolist() for atlas in atlases]
+    for atlas in atlases:
+        names = ("", *ATLASES[atlas])
+        columns.append([names[label] for label in subject.anatomy.labels(atlas)])
     header = ["x", "y", "z", *atlases]
     if ratio is not None:
         header.append("ncsnr")

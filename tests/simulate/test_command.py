@@ -132,8 +132,9 @@ def test_arrays_hold_what_the_nsd_files_hold(tmp_path: Path, small: Path) -> Non
         table = list(csv.DictReader(stream))
     place = np.array([[int(row[axis]) for axis in "xyz"] for row in table])
     assert np.array_equal(place, np.argwhere(nsd.mask))
-    labels = [int(row["floc-faces"]) for row in table]
-    assert labels == nsd.roi("floc-faces")[nsd.mask].tolist()
+    names = ["", "OFA", "FFA-1", "FFA-2", "mTL-faces", "aTL-faces"]
+    labels = nsd.roi("floc-faces")[nsd.mask]
+    assert [row["floc-faces"] for row in table] == [names[label] for label in labels]
 
 
 def test_one_subject_as_arrays_lies_in_the_folder_itself(

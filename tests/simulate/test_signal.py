@@ -163,8 +163,10 @@ def test_pictures_can_be_told_apart_from_mean_responses(default: Files) -> None:
     measured, signal = mean_response(default), default.truth["response"]
     alive = default.truth["dead"] == 0
     x = measured[:, alive] - measured[shared:, alive].mean(0)
-    u, s, vt = np.linalg.svd(signal[shared:] - signal[shared:].mean(0), full_matrices=False)
-    y = (signal - signal[shared:].mean(0)) @ vt[:30].T / s[:30]
+    centred = signal - signal[shared:].mean(0)
+    # The thirty main components of the noise-free responses, each of unit variance.
+    values, vectors = np.linalg.eigh(centred[shared:] @ centred[shared:].T)
+    y = centred @ (centred[shared:].T @ vectors[:, -30:]) / values[-30:]
     gram = x[shared:] @ x[shared:].T
     weights = np.linalg.solve(gram + 1000 * np.eye(len(gram)), y[shared:])
     guess = x[:shared] @ x[shared:].T @ weights
