@@ -26,9 +26,7 @@ def evaluate(
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of stimuli named by image id.")
     ] = None,
-    metrics: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Only these metrics.")
-    ] = None,
+    metrics: Annotated[str | None, typer.Option(metavar="A,B", help="Only these metrics.")] = None,
     control: Annotated[
         list[str] | None,
         typer.Option("--control", metavar="NAME=DIR", help="Score beside it; may be repeated."),

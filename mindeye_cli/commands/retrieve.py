@@ -40,9 +40,7 @@ def pool(
     options = PoolOptions(
         pool=pool, draws=draws, split=split, average=average, subject=subject, seed=seed
     )
-    outcome = retrieve_pool(
-        store, run, options, out=out, pictures=pictures, overwrite=overwrite
-    )
+    outcome = retrieve_pool(store, run, options, out=out, pictures=pictures, overwrite=overwrite)
     output.emit("retrieve pool", outcome, human=_table(outcome.values))
 
 

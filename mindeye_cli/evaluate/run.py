@@ -19,7 +19,6 @@ from mindeye_cli.evaluate.metrics import METRICS, Metric
 from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.scoring import RESERVED, score
 from mindeye_cli.evaluate.sources import (
-    Folder,
     Stimuli,
     control_pictures,
     open_folder,

@@ -57,9 +57,7 @@ def open_folder(path: Path) -> Folder:
     file = path / "manifest.json"
     if not file.exists():
         names = tuple(found)
-        return Folder(
-            path=path, names=names, ids=names, files=tuple(found.values()), manifest=None
-        )
+        return Folder(path=path, names=names, ids=names, files=tuple(found.values()), manifest=None)
     manifest, entries = _read_manifest(file)
     for name, _ in entries:
         if name not in found:

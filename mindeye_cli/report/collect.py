@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A folder of reconstructions with its `evaluation.json`; `manifest` is None for PNG folders."""
+    """A folder of reconstructions with `evaluation.json`; no `manifest` for plain PNG folders."""
 
     path: Path
     name: str

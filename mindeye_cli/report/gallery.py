@@ -59,7 +59,7 @@ def choose_rows(values: list[float | None], first: int) -> list[tuple[int, str]]
         The first entries in order, then the best, middle and worst `EXTREMES` by score that are
         not among them.
     """
-    chosen = {position: "by id" for position in range(min(first, len(values)))}
+    chosen = dict.fromkeys(range(min(first, len(values))), "by id")
     scored = sorted((-v, k) for k, v in enumerate(values) if v is not None)
     order = [k for _, k in scored]
     start = max(0, (len(order) - EXTREMES) // 2)

@@ -9,10 +9,11 @@ CITATIONS = {
     " fMRI-to-Image with Contrastive Learning and Diffusion Priors. NeurIPS 36. arXiv:2305.18274.",
     "nsd": "Allen EJ, St-Yves G, Wu Y, et al. (2022). A massive 7T fMRI dataset to bridge cognitive"
     " neuroscience and artificial intelligence. Nature Neuroscience 25, 116-126.",
-    "diffuser": "Ozcelik F, VanRullen R (2023). Natural scene reconstruction from fMRI signals using"
-    " generative latent diffusion. Scientific Reports 13, 15666.",
+    "diffuser": "Ozcelik F, VanRullen R (2023). Natural scene reconstruction from fMRI signals"
+    " using generative latent diffusion. Scientific Reports 13, 15666.",
     "ssim": "Wang Z, Bovik AC, Sheikh HR, Simoncelli EP (2004). Image quality assessment: from"
-    " error visibility to structural similarity. IEEE Transactions on Image Processing 13, 600-612.",
+    " error visibility to structural similarity. IEEE Transactions on Image Processing 13,"
+    " 600-612.",
     "bootstrap": "Hesterberg TC (2015). What teachers should know about the bootstrap. The American"
     " Statistician 69, 371-386.",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,9 @@ def render(findings: Findings, options: Options) -> str:
 def _stimuli(store: Path | None) -> Callable[[str, Path], Callable[[str], str]]:
     """Readers of true images by source, each opened once; `store` replaces recorded stores."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def reader(kind: str, path: Path) -> Callable[[str], str]:
-        return lru_cache(maxsize=None)(stimulus_reader(kind, path))
+        return cache(stimulus_reader(kind, path))
 
     def choose(kind: str, path: Path) -> Callable[[str], str]:
         return reader(kind, store if kind == "store" and store is not None else path)

@@ -133,14 +133,14 @@ def _mean_score(
     """A mean over queries; the interval resamples images while each pool stays as drawn."""
     n = len(draws.full)
     totals = np.bincount(draws.images.ravel(), weights=values.ravel(), minlength=n)
-    counts = np.bincount(draws.images.ravel(), minlength=n)
+    counts: Ints = np.bincount(draws.images.ravel(), minlength=n)
     drawn = np.flatnonzero(counts)
     groups = np.arange(len(drawn), dtype=np.int64)
     value = float(values.mean())
     permuted = stats.permuted_entries(cross, seed).mean(axis=1)
     return {
         "value": value,
-        "ci95": stats.ratio_interval(totals[drawn], counts[drawn].astype(float), groups, seed),
+        "ci95": stats.ratio_interval(totals[drawn], counts[drawn].astype(np.float64), groups, seed),
         "chance": chance,
         "permuted": asdict(stats.summarise(permuted, value, higher=higher)),
     }

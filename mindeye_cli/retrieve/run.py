@@ -183,9 +183,7 @@ def _values(compared: Comparison, options: PoolOptions, run: Path) -> dict[str, 
 
 
 def _draw(compared: Comparison, options: PoolOptions, pool: int) -> dict[str, Draws]:
-    return draw_pools(
-        compared.similarity, compared.image_of_row, pool, options.draws, options.seed
-    )
+    return draw_pools(compared.similarity, compared.image_of_row, pool, options.draws, options.seed)
 
 
 def image_table(compared: Comparison, seed: int) -> list[dict[str, Any]]:
@@ -224,4 +222,6 @@ def image_table(compared: Comparison, seed: int) -> list[dict[str, Any]]:
 
 
 def _choice(option: str, value: str, choices: tuple[str, ...]) -> UsageProblem:
-    return UsageProblem(f"unknown value {value!r}", where=option, fix=f"one of {', '.join(choices)}")
+    return UsageProblem(
+        f"unknown value {value!r}", where=option, fix=f"one of {', '.join(choices)}"
+    )

@@ -36,7 +36,8 @@ def test_scores_intervals_controls_and_file(
     done = call_cli(*command, "--json")
     assert done.code == 0, done.stderr
     result = done.json
-    assert result["command"] == "evaluate" and result["outputs"] == [str(folder / "evaluation.json")]
+    assert result["command"] == "evaluate"
+    assert result["outputs"] == [str(folder / "evaluation.json")]
     assert list(result["metrics"]) == ["pixcorr", "ssim", "psnr"]
     for metric in result["metrics"].values():
         assert {"value", "ci95", "n", "direction", "controls"} <= set(metric)
