@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.core.noise_ceiling import ncsnr
 from mindeye_cli.prepare.table import TrialTable
 from mindeye_cli.prepare.voxels import RawTrials
 from mindeye_cli.prepare.zscore import SessionStatistics
@@ -22,8 +23,6 @@ from mindeye_cli.prepare.zscore import SessionStatistics
 # NSD's formula rests on images shown three times; twice is the least that has a variance.
 WANTED_REPEATS, LEAST_REPEATS = 3, 2
 IMAGES_AT_ONCE = 64
-# Repeats without any noise would have an infinite SNR, which the store refuses.
-LEAST_NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,4 @@ def training_ncsnr(
         edges = np.cumsum(counts[part])[:-1]
         for repeated in np.split(scores, edges):
             noise += repeated.var(axis=0, ddof=1)
-    with np.errstate(invalid="ignore"):
-        variance = np.maximum(noise / len(chosen), LEAST_NOISE)
-        ncsnr = np.sqrt(np.maximum(1.0 - variance, 0.0)) / np.sqrt(variance)
-    return Reliability(ncsnr=ncsnr.astype(np.float32), n_images=len(chosen), repeats=repeats)
+    return Reliability(ncsnr=ncsnr(noise / len(chosen)), n_images=len(chosen), repeats=repeats)
