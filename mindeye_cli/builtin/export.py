@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,9 +65,8 @@ def export_plain(folder: Path, model: nn.Module, config: dict[str, Any], text: s
 def export_diffusers(folder: Path, model: Any, text: str) -> None:
     """Write a diffusers model as float16 in files below 4 MiB, with its card."""
     with staged_dir(folder, overwrite=True) as staged:
-        copy = type(model).from_config(model.config).half()
-        copy.load_state_dict(half(model), strict=True)
-        copy.save_pretrained(str(staged), max_shard_size=SHARD)
+        # Not from_config: it falls back to defaults where a value was registered afterwards.
+        copy.deepcopy(model).half().save_pretrained(str(staged), max_shard_size=SHARD)
         config = json.loads((staged / "config.json").read_text())
         config.pop("_name_or_path", None)
         write_json(staged / "config.json", config)
