@@ -18,6 +18,7 @@ from mindeye_store import (
     UsageProblem,
     create_store,
     open_store,
+    opening,
     verify_store,
 )
 from mindeye_store.errors import MindeyeError
@@ -73,6 +74,17 @@ def test_creating_twice_and_in_the_wrong_place(tmp_path: Path) -> None:
         open_store(tmp_path / "absent")
     with pytest.raises(UsageProblem, match="tensorstore"):
         open_store(first.path, reader="fast")
+
+
+def test_losing_the_race_to_create_a_store(store: Store, tmp_path: Path) -> None:
+    before = (store.path / "zarr.json").read_bytes()
+    opening._make(store.path)
+    assert (store.path / "zarr.json").read_bytes() == before
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(OSError, match="not empty"):
+        opening._make(tmp_path / "full")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "s.zarr"]
 
 
 def test_another_schema_version_is_refused_and_left_alone(store: Store) -> None:

@@ -172,10 +172,36 @@ def test_a_lock_that_is_waited_for(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_waiting_is_told_and_signs_of_life_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mindeye_store.lock.HEARTBEAT_S", 0.01)
+    first = Lock(tmp_path, "append", "the list of images")
+    first.acquire()
+    os.utime(first.path / "owner.json", (0, 0))
+    with caplog.at_level(logging.INFO, logger="mindeye"), pytest.raises(StoreLocked):
+        Lock(tmp_path, "append", "the list of images").acquire(wait_s=0.5)
+    assert caplog.text.count("waiting for the list of images: held by process") == 1
+    assert (first.path / "owner.json").stat().st_mtime > 0
+    first.release()
+
+
+def test_old_tombstones_are_cleared(tmp_path: Path) -> None:
+    for name, stamp in ((".dead-old", 0), (".dead-new", time.time())):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (stamp, stamp))
+    with Lock(tmp_path, "append", "images") as lock:
+        lock.acquire()
+    assert [path.name for path in tmp_path.iterdir()] == [".dead-new"]
+
+
 def test_a_damaged_lock_is_explained(tmp_path: Path) -> None:
     (tmp_path / "append").mkdir()
     (tmp_path / "append" / "owner.json").write_text("{")
     with pytest.raises(StoreLocked, match="damaged"):
+        Lock(tmp_path, "append", "images").acquire()
+    (tmp_path / "append" / "owner.json").rename(tmp_path / "append" / "other")
+    with pytest.raises(StoreLocked, match="missing or damaged"):
         Lock(tmp_path, "append", "images").acquire()
 
 

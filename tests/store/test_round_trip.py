@@ -28,7 +28,7 @@ def write(store: Store, values: np.ndarray, **options: object) -> None:
         writer.publish()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_any_rows_of_any_array(data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from(["float16", "float32", "uint8", "int64"]))
