@@ -12,6 +12,7 @@ import torch
 
 from mindeye_cli.builtin.loop import LoopConfig
 from mindeye_cli.builtin.pool import Pool, load_pool
+from mindeye_store.errors import Requeue
 
 CONFIGS: dict[str, LoopConfig] = {
     "vae": LoopConfig(steps=2050, batch=16, lr=2e-3, seed=11),
@@ -63,9 +64,24 @@ def _generator(options: argparse.Namespace, config: LoopConfig, pool: Pool, expo
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train the named model up to `--steps` from its last checkpoint and export it."""
+    """Train the named model up to `--steps` from its last checkpoint and export it.
+
+    Raises
+    ------
+    SystemExit
+        With 75 after a stop signal: the same command goes on.
+    """
     options = _parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        _train(options)
+    except Requeue as problem:
+        logging.getLogger("mindeye.builtin").warning("%s", problem)
+        raise SystemExit(75) from None
+
+
+def _train(options: argparse.Namespace) -> None:
+    """Open the scenes, train, export."""
     torch.set_num_threads(options.threads)
     given = {name: getattr(options, name) for name in ("steps", "batch", "lr", "save_seconds")}
     config = replace(

@@ -13,30 +13,29 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mindeye_cli.builtin.command import main
 from mindeye_cli.builtin.loop import Loop, LoopConfig, batch_rows, learning_rate
 from mindeye_store.errors import Requeue
 
 TINY = ("--steps", "40", "--batch", "4", "--pool", "32", "--heldout", "8", "--save-seconds", "0")
 
 
-def _command(model: str, out: Path) -> list[str]:
-    program = [sys.executable, "-m", "mindeye_cli.builtin", model]
-    return [*program, "--out", str(out), "--cache", str(out.parent / "cache"), *TINY]
+def _arguments(out: Path) -> list[str]:
+    return ["net", "--out", str(out), "--cache", str(out.parent / "cache"), *TINY]
 
 
 def test_killed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
-    subprocess.run(_command("net", tmp_path / "whole"), check=True, capture_output=True)
+    main(_arguments(tmp_path / "whole"))
     killed = tmp_path / "killed"
-    with subprocess.Popen(
-        _command("net", killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    program = [sys.executable, "-m", "mindeye_cli.builtin", *_arguments(killed)]
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not (killed / "checkpoint.pt").exists():
             assert process.poll() is None
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
     step = torch.load(killed / "checkpoint.pt", weights_only=True)["step"]
     assert 0 < step < 40
-    subprocess.run(_command("net", killed), check=True, capture_output=True)
+    main(_arguments(killed))
     for name in ("config.json", "model.safetensors", "README.md"):
         paths = [tmp_path / run / "export" / "scene-net" / name for run in ("whole", "killed")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
