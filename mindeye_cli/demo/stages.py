@@ -53,7 +53,7 @@ FAST = Size(
     pool=20,
     reconstructed=4,
     candidates=2,
-    high=("--set", "optim.epochs=4"),
+    high=("--set", "optim.epochs=4", "--set", "optim.batch=32"),
     low=("--set", "optim.epochs=2"),
 )
 

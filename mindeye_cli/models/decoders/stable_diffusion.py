@@ -144,7 +144,10 @@ def _load_pipelines(folder: Path) -> tuple[Any, Any]:
             fix="give --weights a folder with model_index.json, unet/, vae/ and scheduler/",
         )
     from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+    from diffusers.utils import logging as diffusers_logging
 
+    # Its bars would mix with ours on stderr.
+    diffusers_logging.disable_progress_bar()
     with _third_party_warnings():
         text_to_image = StableDiffusionPipeline.from_pretrained(
             str(folder),
