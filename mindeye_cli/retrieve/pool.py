@@ -132,7 +132,8 @@ def _mean_score(
 ) -> dict[str, Any]:
     """A mean over queries; the interval resamples images while each pool stays as drawn."""
     n = len(draws.full)
-    totals = np.bincount(draws.images.ravel(), weights=values.ravel(), minlength=n)
+    totals = np.zeros(n)
+    np.add.at(totals, draws.images.ravel(), values.ravel())
     counts: Ints = np.bincount(draws.images.ravel(), minlength=n)
     drawn = np.flatnonzero(counts)
     groups = np.arange(len(drawn), dtype=np.int64)

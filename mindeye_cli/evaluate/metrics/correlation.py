@@ -1,4 +1,4 @@
-"""Pearson correlations between the rows of two matrices.
+"""Pearson correlations between the rows of two feature matrices.
 
 Shapes: `n` rows, `F` features.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# A constant picture is no longer quite constant after a resize in float32.
+# Features of a constant picture are constant but for rounding in float32.
 ROUNDING = 1e-6
 
 
@@ -28,11 +28,6 @@ def pearson_matrix(first: NDArray[np.floating], second: NDArray[np.floating]) ->
         NaN where a row is constant.
     """
     return np.asarray(_standard(first) @ _standard(second).T)
-
-
-def pearson_rows(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:
-    """Correlation of each row of `first` with the same row of `second`, float64 (n,)."""
-    return np.asarray((_standard(first) * _standard(second)).sum(axis=1))
 
 
 def _standard(rows: NDArray[np.floating]) -> Floats:

@@ -5,29 +5,49 @@ Ozcelik & VanRullen 2023; Scotti et al. 2023, as their published code computes i
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mindeye_cli.evaluate.metrics.correlation import pearson_rows
 from mindeye_cli.evaluate.metrics.spec import Floats, Metric, Scores
 from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.resize import PIXEL_SIDE, batches, resize, stretched
 
 CHANNELS = 3
+# Below it a picture is constant but for rounding, and its correlation is undefined.
+LEAST_VARIANCE = 1e-12
 
 
 def pixcorr(stimuli: Pictures, recons: Pictures, cross: bool) -> Scores:
     """Pixel correlation of each reconstruction with its stimulus."""
-    parts = [
-        pearson_rows(
-            resize(stretched(stimuli, *part), PIXEL_SIDE).numpy(),
-            resize(stretched(recons, *part), PIXEL_SIDE).numpy(),
-        )
-        for part in batches(stimuli)
-    ]
-    own = np.concatenate(parts)
+    own = np.array(
+        [
+            _pair(x, y)
+            for part in batches(stimuli)
+            for x, y in zip(_large(stimuli, *part), _large(recons, *part), strict=True)
+        ]
+    )
     return Scores(per_entry=own, cross=_cross(stimuli, recons, own) if cross else None)
+
+
+def _large(pictures: Pictures, start: int, stop: int) -> Tensor:
+    """Entries at 425, float32 (B, 3, 425, 425), each less its own mean.
+
+    Interpolation keeps a constant, so subtracting the mean first changes no correlation and keeps
+    float32 products accurate.
+    """
+    base = stretched(pictures, start, stop)
+    return resize(base - base.mean(dim=(1, 2, 3), keepdim=True), PIXEL_SIDE)
+
+
+def _pair(x: Tensor, y: Tensor) -> float:
+    """Pearson r of two pictures (3, 425, 425); NaN where one is constant."""
+    x, y = x - x.mean(dtype=torch.float64).float(), y - y.mean(dtype=torch.float64).float()
+    xx, yy, xy = (values.mean(dtype=torch.float64).item() for values in (x * x, y * y, x * y))
+    return xy / math.sqrt(xx * yy) if min(xx, yy) > LEAST_VARIANCE else math.nan
 
 
 def _cross(stimuli: Pictures, recons: Pictures, own: Floats) -> Floats:
@@ -42,7 +62,7 @@ def _cross(stimuli: Pictures, recons: Pictures, own: Floats) -> Floats:
             squares[k] += np.einsum("np,np->n", values, values, dtype=np.float64)
         products += sides[0] @ sides[1].T
     variance = squares / size - (sums / size) ** 2
-    variance[variance < 1e-12] = np.nan  # A constant picture has no correlation.
+    variance[variance < LEAST_VARIANCE] = np.nan
     covariance = products / size - np.outer(sums[0], sums[1]) / size**2
     result = covariance / np.sqrt(np.outer(variance[0], variance[1]))
     np.fill_diagonal(result, own)
@@ -50,14 +70,10 @@ def _cross(stimuli: Pictures, recons: Pictures, own: Floats) -> Floats:
 
 
 def _channel(pictures: Pictures, channel: int) -> NDArray[np.float32]:
-    """One channel of every entry at 425, float32 (n, 425 * 425), less the picture's own mean.
-
-    Interpolation keeps a constant, so subtracting the mean first changes no correlation and keeps
-    float32 products accurate.
-    """
+    """One channel of every entry, float32 (n, 425 * 425), less the picture's own mean."""
     values = np.empty((len(pictures), PIXEL_SIDE**2), dtype=np.float32)
     for start, stop in batches(pictures):
-        base: Tensor = stretched(pictures, start, stop)
+        base = stretched(pictures, start, stop)
         centred = base[:, channel : channel + 1] - base.mean(dim=(1, 2, 3), keepdim=True)
         values[start:stop] = resize(centred, PIXEL_SIDE).flatten(1).numpy()
     return values

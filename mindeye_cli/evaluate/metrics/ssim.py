@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mindeye_cli.evaluate.metrics.spec import Floats, Metric, Scores
 from mindeye_cli.evaluate.pictures import Pictures
@@ -28,20 +27,29 @@ ORIGIN = 0.5
 # All pairs are compared on every fifth window in each direction (83 x 83 of 415 x 415), since
 # 1,000 permuted pairings of n pictures need n x n scores; the true pairs use every window.
 STEP = 5
-PAIR_ELEMENTS = 4_000_000
+# Values handled at once, so that a window's maps stay in the processor's cache.
+CACHED = 250_000
 
 
 def ssim(stimuli: Pictures, recons: Pictures, cross: bool) -> Scores:
     """Structural similarity of each reconstruction with its stimulus."""
-    parts = [_pairs(_grey(stimuli, *part), _grey(recons, *part)) for part in batches(stimuli)]
-    own: Floats = torch.cat(parts).double().numpy()
+    own = np.array(
+        [
+            _pair(x, y)
+            for part in batches(stimuli)
+            for x, y in zip(_grey(stimuli, *part), _grey(recons, *part), strict=True)
+        ]
+    )
     return Scores(per_entry=own, cross=_cross(stimuli, recons, own) if cross else None)
 
 
 def _grey(pictures: Pictures, start: int, stop: int) -> Tensor:
-    """float32 (B, 1, 425, 425), about `ORIGIN`."""
-    colour = resize(stretched(pictures, start, stop), PIXEL_SIDE)
-    return torch.einsum("bchw,c->bhw", colour, torch.tensor(GREY))[:, None] - ORIGIN
+    """float32 (B, 425, 425), about `ORIGIN`.
+
+    Grey before the second resize: both are linear, and one channel is a third of the work.
+    """
+    grey = torch.einsum("bchw,c->bhw", stretched(pictures, start, stop), torch.tensor(GREY))
+    return resize(grey[:, None], PIXEL_SIDE)[:, 0] - ORIGIN
 
 
 def _gaussian() -> Tensor:
@@ -51,14 +59,28 @@ def _gaussian() -> Tensor:
     return (weights / weights.sum()).float()
 
 
-def _pairs(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of x[b] with y[b]; float32 (B, 1, 425, 425) to (B,)."""
-    maps = torch.cat([x, y, x * x, y * y, x * y])
-    weights = _gaussian()
-    maps = functional.conv2d(maps, weights.reshape(1, 1, WINDOW, 1))
-    maps = functional.conv2d(maps, weights.reshape(1, 1, 1, WINDOW))
-    ux, uy, uxx, uyy, uxy = maps.chunk(5)
-    return _formula(ux, uy, uxx, uyy, uxy).double().mean(dim=(1, 2, 3))
+_WEIGHTS = tuple(_gaussian().tolist())
+
+
+def _pair(x: Tensor, y: Tensor) -> float:
+    """SSIM of two grey pictures (425, 425)."""
+    ux, uy, uxx, uyy, uxy = (_blur(values) for values in (x, y, x * x, y * y, x * y))
+    return float(_formula(ux, uy, uxx, uyy, uxy).mean(dtype=torch.float64))
+
+
+def _blur(values: Tensor) -> Tensor:
+    """Gaussian means of the windows wholly inside, (425, 425) to (415, 415).
+
+    Shifted sums of one picture at a time stay in the cache: measured 20 times faster on a CPU than
+    a convolution of one channel.
+    """
+    for axis in (0, 1):
+        size = values.shape[axis] - 2 * RADIUS
+        total = torch.zeros_like(values.narrow(axis, 0, size))
+        for shift, weight in enumerate(_WEIGHTS):
+            total.add_(values.narrow(axis, shift, size), alpha=weight)
+        values = total
+    return values
 
 
 def _formula(ux: Tensor, uy: Tensor, uxx: Tensor, uyy: Tensor, uxy: Tensor) -> Tensor:
@@ -77,24 +99,22 @@ def _cross(stimuli: Pictures, recons: Pictures, own: Floats) -> Floats:
     weights = torch.outer(_gaussian(), _gaussian()).reshape(-1)
     x, y = _whole(stimuli), _whole(recons)
     lattice = range(0, PIXEL_SIDE - WINDOW + 1, STEP)
-    rows_at_once = max(1, PAIR_ELEMENTS // (n * n * len(lattice)))
-    starts = list(lattice)
-    for first in range(0, len(starts), rows_at_once):
-        chunk = starts[first : first + rows_at_once]
-        px, py = (torch.cat([_windows(side, top) for top in chunk]) for side in (x, y))
-        ux, uy = px @ weights, py @ weights
-        uxx, uyy = (px * px) @ weights, (py * py) @ weights
-        uxy = torch.bmm(px * weights, py.transpose(1, 2))
-        maps = _formula(ux[:, :, None], uy[:, None], uxx[:, :, None], uyy[:, None], uxy)
-        total += maps.sum(dim=0).double()
-    result: Floats = (total / len(starts) ** 2).numpy()
+    windows = max(1, CACHED // (n * n))
+    for top in lattice:
+        sides = zip(_windows(x, top).split(windows), _windows(y, top).split(windows), strict=True)
+        for px, py in sides:
+            ux, uy = (px @ weights)[:, :, None], (py @ weights)[:, None]
+            uxx, uyy = ((px * px) @ weights)[:, :, None], ((py * py) @ weights)[:, None]
+            uxy = torch.bmm(px * weights, py.transpose(1, 2))
+            total += _formula(ux, uy, uxx, uyy, uxy).sum(dim=0)
+    result: Floats = (total / len(lattice) ** 2).numpy()
     np.fill_diagonal(result, own)
     return result
 
 
 def _whole(pictures: Pictures) -> Tensor:
     """Every entry, float32 (n, 425, 425)."""
-    return torch.cat([_grey(pictures, *part)[:, 0] for part in batches(pictures)])
+    return torch.cat([_grey(pictures, *part) for part in batches(pictures)])
 
 
 def _windows(pictures: Tensor, top: int) -> Tensor:
