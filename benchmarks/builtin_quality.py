@@ -27,6 +27,7 @@ from mindeye_cli.models.scene.vae import load_scene_vae
 GOALS = {
     "participation ratio": 20.0,
     "category probe AUC": 0.9,
+    "main category probe AUC": 0.9,
     "category accuracy": 0.9,
     "PSNR dB": 29.0,
     "scene-clip two-way": 0.97,

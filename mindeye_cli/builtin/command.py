@@ -18,7 +18,7 @@ CONFIGS: dict[str, LoopConfig] = {
     "vae": LoopConfig(steps=2050, batch=16, lr=2e-3, seed=11),
     "clip": LoopConfig(steps=1750, batch=128, lr=1e-3, seed=12, warmup=200, weight_decay=0.05),
     "net": LoopConfig(steps=1750, batch=64, lr=2e-3, seed=1013),
-    "generator": LoopConfig(steps=7500, batch=32, lr=8e-4, seed=14, ema=0.999, decay_from=0.35),
+    "generator": LoopConfig(steps=6500, batch=32, lr=1e-3, seed=14, ema=0.999, decay_from=0.35),
 }
 POOLS = {
     "vae": ("train", 98_304),

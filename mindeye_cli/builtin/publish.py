@@ -114,7 +114,7 @@ def publish_generator(unet: UNet2DConditionModel, loop: Loop, pool: Pool, folder
         _facts(
             pool,
             {},
-            "v-prediction with min-SNR-5 weights, tokens slightly noisy, dropped in 10 %; "
+            "v-prediction, tokens slightly noisy, dropped in 10 %; "
             "averaged weights. Held-out quality: `python benchmarks/builtin_quality.py`",
         ),
     )

@@ -18,7 +18,7 @@ from mindeye_cli.builtin.clip import participation_ratio, to_unit
 from mindeye_cli.builtin.conditions import cls_normalised
 from mindeye_cli.builtin.pool import Pool
 from mindeye_cli.builtin.vae import psnr_of
-from mindeye_cli.core.scenes import other_category, render
+from mindeye_cli.core.scenes import CATEGORIES, other_category, render
 from mindeye_cli.models.decoders.base import Sampling
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
 from mindeye_cli.models.scene.clip import SceneClip
@@ -71,16 +71,27 @@ def probe_auc(
 def encoder_quality(
     clip: SceneClip, train: Pool, heldout: Pool, rows: int = 4096
 ) -> dict[str, float]:
-    """Participation ratio and category probe of the pooled embedding on held-out scenes."""
-    fitted = features(train.pixels[:rows], lambda x: clip.embed(x)[0])
+    """Participation ratio and category probes of the pooled embedding on held-out scenes.
+
+    The first probe asks for every category whether any object of the scene has it, the second
+    whether the largest object has it.
+    """
+    fitted = features(train.pixels[:rows], lambda x: clip.embed(x)[0]).numpy()
     unseen = features(heldout.pixels, lambda x: clip.embed(x)[0])
+    one_hot = np.eye(len(CATEGORIES), dtype=np.float32)
     return {
         "participation ratio": participation_ratio(unseen),
         "category probe AUC": probe_auc(
-            fitted.numpy(),
+            fitted,
             train.present[: len(fitted)].astype(np.float32),
             unseen.numpy(),
             heldout.present.astype(np.float32),
+        ),
+        "main category probe AUC": probe_auc(
+            fitted,
+            one_hot[train.main[: len(fitted), 0]],
+            unseen.numpy(),
+            one_hot[heldout.main[:, 0]],
         ),
     }
 

@@ -70,7 +70,9 @@ def test_an_incomplete_file_is_refused(tmp_path: Path) -> None:
 def test_encoder_is_broad_and_reads_categories(trained: Pool, heldout: Pool) -> None:
     numbers = quality.encoder_quality(load_scene_clip(), trained, heldout)
     assert numbers["participation ratio"] >= 20
-    assert numbers["category probe AUC"] >= 0.9
+    assert numbers["main category probe AUC"] >= 0.95
+    # Small side objects included; this probe sees 1,500 scenes, the card's 4,096.
+    assert numbers["category probe AUC"] >= 0.88
 
 
 def test_judge_reads_the_main_object(heldout: Pool) -> None:
