@@ -18,7 +18,11 @@ from typing import Any
 from command import mindeye
 
 SIZE = ("--images", 80, "--test", 20, "--voxels", 300)
-TRAINING = {"high": ("--set", "optim.epochs=6", "--set", "optim.batch=32"), "low": ("--set", "optim.epochs=3"), "ridge": ()}
+TRAINING = {
+    "high": ("--set", "optim.epochs=6", "--set", "optim.batch=32"),
+    "low": ("--set", "optim.epochs=3"),
+    "ridge": (),
+}
 KINDS = {"high": "high-level", "low": "low-level", "ridge": "ridge"}
 
 

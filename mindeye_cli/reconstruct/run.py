@@ -53,7 +53,8 @@ def reconstruct(options: Options) -> Outcome:
     fix_plan(options.out, setting.plan)
     finished = options.out / "manifest.json"
     if finished.exists():
-        return _outcome(options, json.loads(finished.read_text()), "notneeded")
+        record = json.loads(finished.read_text())
+        return _outcome(options, record, "partial" if record["errors"] else "notneeded")
     todo = [
         batch
         for batch in setting.plan.batches(options.shard)
