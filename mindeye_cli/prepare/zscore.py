@@ -76,9 +76,7 @@ class SessionStatistics:
         return scores
 
 
-def fit_sessions(
-    raw: RawTrials, table: TrialTable, mode: ZScore, source: str
-) -> SessionStatistics:
+def fit_sessions(raw: RawTrials, table: TrialTable, mode: ZScore, source: str) -> SessionStatistics:
     """Statistics of every session, and the voxels that cannot be used.
 
     Parameters

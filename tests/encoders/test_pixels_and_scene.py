@@ -105,6 +105,7 @@ def test_scene_vae_is_the_scaled_posterior_mode(pictures: np.ndarray) -> None:
     assert (encoder.norm, encoder.shape) == ("raw", (4, 16, 16))
 
 
-def test_scene_weights_elsewhere(tmp_path: Path) -> None:
-    with pytest.raises((MissingResource, OSError)):
-        load_encoder("scene-clip:tokens", tmp_path / "none")
+@pytest.mark.parametrize("space", ["scene-clip:tokens", "scene-vae"])
+def test_scene_weights_elsewhere(space: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingResource, match=r"config\.json"):
+        load_encoder(space, tmp_path / "none")

@@ -62,4 +62,4 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     for bundle in ("images/0000", "subjects/subj01", "targets/pixels:10/0000"):
         assert one.fingerprint(bundle) == other.fingerprint(bundle)
     assert verify_store(killed) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.zarr", "nsd", "plain.zarr"]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

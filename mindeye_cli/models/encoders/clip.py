@@ -55,7 +55,7 @@ def parse_clip(space: str) -> ClipName:
     if family == "clip-vit-l14" and not parts:
         return ClipName(*CLIP_VIT_L14, output)
     if family == "open_clip" and len(parts) == 2 and all(parts):
-        return ClipName(*parts, output)
+        return ClipName(parts[0], parts[1], output)
     raise UsageProblem(
         f"{space!r} is not clip-vit-l14[:pooled|:tokens] or"
         " open_clip:MODEL:PRETRAINED[:pooled|:tokens]",

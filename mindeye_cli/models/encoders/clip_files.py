@@ -6,12 +6,14 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, is_zipfile
 
 from mindeye_cli.models.encoders.cache import Repository, cached_folder
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 # open_clip's names of a checkpoint in a repository, the safe format first.
 CHECKPOINTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_LOAD_ERRORS = (OSError, RuntimeError, ValueError, KeyError, EOFError, BadZipFile)
 SIZES = {"ViT-L-14-quickgelu": "1.7 GB"}
 
 
@@ -45,6 +47,7 @@ def load_clip(model: str, pretrained: str, weights: Path | None) -> LoadedClip:
         The weights are damaged or of another model.
     """
     import open_clip
+    from safetensors import SafetensorError
 
     known = open_clip.list_models()
     if model not in known:
@@ -56,6 +59,8 @@ def load_clip(model: str, pretrained: str, weights: Path | None) -> LoadedClip:
         )
     settings = open_clip.get_pretrained_cfg(model, pretrained)
     path = _local(weights) if weights is not None else _published(model, pretrained, settings)
+    if path.suffix != ".safetensors" and not is_zipfile(path):
+        raise InvalidInput("neither a safetensors nor a torch file", where=str(path))
     try:
         network = open_clip.create_model(
             model,
@@ -64,7 +69,7 @@ def load_clip(model: str, pretrained: str, weights: Path | None) -> LoadedClip:
             device="cpu",
             force_quick_gelu=bool(settings.get("quick_gelu", False)),
         )
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
+    except (*_LOAD_ERRORS, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidInput(f"not weights of {model}: {reason}", where=str(path)) from error
     visual = network.visual.eval().requires_grad_(False)

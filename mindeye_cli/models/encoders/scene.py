@@ -19,6 +19,7 @@ from mindeye_cli.models.encoders.base import (
     pick_device,
     resize_crop,
 )
+from mindeye_store.errors import MissingResource
 
 SIDE = 64
 # `T` and `D` of the tokens, `D` of the pooled vector, and the latent.
@@ -34,6 +35,7 @@ def load_scene_clip_space(space: str, weights: Path | None) -> Encoder:
     """Tokens divided by the norm of the first, or the pooled vector at norm 1."""
     from mindeye_cli.models.scene.clip import load_scene_clip
 
+    _need_config(weights)
     device = pick_device()
     model = load_scene_clip(weights).to(device)
     tokens = space.endswith(":tokens")
@@ -58,6 +60,7 @@ def load_scene_vae_space(weights: Path | None) -> Encoder:
     """Mode of the posterior times the scaling factor."""
     from mindeye_cli.models.scene.vae import load_scene_vae
 
+    _need_config(weights)
     device = pick_device()
     vae = load_scene_vae(weights).to(device)
 
@@ -75,3 +78,12 @@ def load_scene_vae_space(weights: Path | None) -> Encoder:
         },
         encode=on_device(compute, device),
     )
+
+
+def _need_config(folder: Path | None) -> None:
+    if folder is not None and not (folder / "config.json").is_file():
+        raise MissingResource(
+            "no model there",
+            where=str(folder / "config.json"),
+            fix="give --weights a folder with config.json and its safetensors file",
+        )

@@ -35,7 +35,8 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
     layout = options.layout
     checked = check(options)
     plan = _plan(options, checked)
-    cache = SessionCache(cache_folder(options.store, layout.name, plan), checked.mask)
+    place = cache_folder(options.store, layout.name, layout.betas, checked.mask)
+    cache = SessionCache(place, checked.mask)
     bundle = options.store / "subjects" / layout.name
     if already_there(options.store, layout.name, plan, options.overwrite):
         cache.remove()

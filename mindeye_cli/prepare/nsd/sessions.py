@@ -119,6 +119,7 @@ class SessionCache:
         return facts
 
 
-def cache_folder(store: Path, subject: str, plan: dict[str, Any]) -> Path:
-    """Where a run with this plan keeps its cut sessions: hidden, beside the store."""
-    return store.parent / f".{store.name}.{subject}-{of_json(plan)[:12]}"
+def cache_folder(store: Path, subject: str, betas: str, mask: Mask) -> Path:
+    """Where cut sessions are kept: hidden, beside the store, whatever the other settings are."""
+    what = of_json([betas, of_array(mask.ijk)])
+    return store.parent / f".{store.name}.{subject}-{what[:12]}"
