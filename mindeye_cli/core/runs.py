@@ -107,7 +107,7 @@ def create_run(path: Path, info: RunInfo, config_toml: str, *, overwrite: bool =
         _clear(path)
     if (path / "run.json").exists():
         return _same_run(path, info, config_toml)
-    if path.exists() and (path.is_file() or {entry.name for entry in path.iterdir()} - {CONFIG}):
+    if path.exists() and (path.is_file() or _foreign(path)):
         raise UsageProblem("the folder is in use and is not a run", where=str(path))
     path.mkdir(parents=True, exist_ok=True)
     write_text(path / CONFIG, config_toml)
@@ -197,6 +197,12 @@ def trim_log(path: Path, step: int) -> None:
 def write_exit(path: Path, code: int, reason: str, step: int) -> None:
     """Record how the process ended, for launchers that answer 1 whatever a worker answered."""
     write_json(path / "exit.json", {"code": int(code), "reason": reason, "step": step})
+
+
+def _foreign(path: Path) -> bool:
+    """Whether the folder holds more than a killed `create_run` leaves."""
+    ours = (CONFIG, "run.json")  # Their unfinished copies beside them begin the same.
+    return any(not entry.name.startswith(ours) for entry in path.iterdir())
 
 
 def _same_run(path: Path, info: RunInfo, config_toml: str) -> RunInfo:

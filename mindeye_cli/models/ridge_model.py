@@ -53,6 +53,10 @@ class Whitening:
         """Whitened targets, (B, Q) to (B, K)."""
         return np.asarray((targets - self.mean) @ self.components.T / self.spread)
 
+    def take(self, keep: NDArray[np.bool_]) -> Whitening:
+        """The map to some of the components."""
+        return Whitening(mean=self.mean, components=self.components[keep], spread=self.spread[keep])
+
     def backward(self, whitened: NDArray[np.floating]) -> Doubles:
         """The targets that whitened ones stand for, (B, K) to (B, Q)."""
         return np.asarray(whitened * self.spread @ self.components + self.mean)
@@ -168,12 +172,7 @@ def fit(
         # The weighted sum of squares of a component is n: below it, some variance is explained.
         keep = errors.min(axis=0) < n
         keep[errors.min(axis=0).argmin()] = True
-        errors, columns = errors[:, keep], columns[:, keep]
-        whitening = Whitening(
-            mean=whitening.mean,
-            components=whitening.components[keep],
-            spread=whitening.spread[keep],
-        )
+        errors, columns, whitening = errors[:, keep], columns[:, keep], whitening.take(keep)
     alpha = choose_alpha(errors, alphas, per_target=per_target)
     weight, intercept = coefficients(basis, columns, alpha)
     return RidgeModel(

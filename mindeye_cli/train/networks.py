@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +102,7 @@ def _run(
         config_toml=to_toml(config),
     )
     if info.status == "finished":
+        _drop_checkpoints(request.run)
         return folder.outcome(request.run, info, found=True)
     with threads(config.loop.threads or None):
         # The initial weights: drawn from torch's global generator by every layer's constructor.
@@ -110,9 +112,14 @@ def _run(
         )
         metrics = {**result.metrics, "seconds": result.seconds}
         info = finish_run(request.run, result.weights, steps=result.steps, metrics=metrics)
-        # A finished run is never continued, and its checkpoints hold the moments too.
-        shutil.rmtree(request.run / "checkpoints", ignore_errors=True)
+    _drop_checkpoints(request.run)
     return folder.outcome(request.run, info)
+
+
+def _drop_checkpoints(run: Path) -> None:
+    """A finished run is never continued, and its checkpoints hold the moments too."""
+    if (run / "checkpoints").exists():
+        shutil.rmtree(run / "checkpoints")
 
 
 def _refuse_large_batch(config: Config, data: TrainingData) -> None:
