@@ -55,10 +55,10 @@ def _models(findings: Findings) -> str:
     kinds = sorted({f"{run.info['kind']} ({run.info['space']})" for run in findings.runs})
     voxels = sorted({str(run.info["n_voxels"]) for run in findings.runs})
     return (
-        f"Models were trained on {' and '.join(voxels)} voxels in the architecture of Scotti et al."
-        f" (2023): {', '.join(kinds)}. Ridge regression is the linear baseline; its penalty was"
-        " chosen by inner folds grouped by image. No test trial took part in training,"
-        " normalisation or selection."
+        f"Models were trained on {' and '.join(voxels)} voxels: {', '.join(kinds)}. High-level and"
+        " low-level models follow the architecture of Scotti et al. (2023). Ridge regression is the"
+        " linear baseline, its penalty chosen by inner folds grouped by image. No test trial took"
+        " part in training, normalisation or selection."
     )
 
 

@@ -28,7 +28,6 @@ ROWS = 6
 class ScoreRow:
     """One score of one direction as text."""
 
-    direction: str
     score: str
     value: str
     ci95: str
@@ -46,27 +45,27 @@ class Neighbours:
     found: tuple[tuple[Cell, str, bool], ...]
 
 
-def score_rows(retrieval: Retrieval, whole: bool = False) -> tuple[ScoreRow, ...]:
-    """Rows of the table; `whole` for the pool that is the whole split."""
+def score_groups(
+    retrieval: Retrieval, whole: bool = False
+) -> tuple[tuple[str, tuple[ScoreRow, ...]], ...]:
+    """(direction, rows) of the table; `whole` for the pool that is the whole split."""
     source = retrieval.result["whole"] if whole else retrieval.result
-    rows = []
-    for direction, title in TITLES.items():
-        for key, name in SCORES.items():
-            entry: dict[str, Any] = source[direction]["scores"][key]
-            unit = "rank" if key.endswith("rank") else ""
-            permuted = entry["permuted"]
-            rows.append(
-                ScoreRow(
-                    direction=title,
-                    score=name,
-                    value=number(entry["value"], unit),
-                    ci95=span(entry["ci95"], unit),
-                    chance=number(entry["chance"], unit),
-                    permuted=f"{number(permuted['mean'], unit)}"
-                    f" ({span(permuted['range95'], unit)})",
-                )
-            )
-    return tuple(rows)
+    return tuple(
+        (title, tuple(_row(name, source[direction]["scores"][key]) for key, name in SCORES.items()))
+        for direction, title in TITLES.items()
+    )
+
+
+def _row(name: str, entry: dict[str, Any]) -> ScoreRow:
+    unit = "rank" if name.endswith("rank") else ""
+    permuted = entry["permuted"]
+    return ScoreRow(
+        score=name,
+        value=number(entry["value"], unit),
+        ci95=span(entry["ci95"], unit),
+        chance=number(entry["chance"], unit),
+        permuted=f"{number(permuted['mean'], unit)} ({span(permuted['range95'], unit)})",
+    )
 
 
 def neighbour_rows(retrieval: Retrieval, stimulus: Callable[[str], str]) -> tuple[Neighbours, ...]:

@@ -25,5 +25,5 @@ def span(values: Sequence[float | None] | None, unit: str = "") -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in per cent with one decimal."""
-    return DASH if value is None else f"{100 * value:.1f} %"
+    """A share in per cent with one decimal; number and sign stay on one line."""
+    return DASH if value is None else f"{100 * value:.1f}\u00a0%"

@@ -134,8 +134,8 @@ def _retrieval(
     return {
         "name": item.name,
         "result": result,
-        "rows": neighbours.score_rows(item),
-        "whole": neighbours.score_rows(item, whole=True) if "whole" in result else None,
+        "groups": neighbours.score_groups(item),
+        "whole": neighbours.score_groups(item, whole=True) if "whole" in result else None,
         "neighbours": neighbours.neighbour_rows(item, stimulus("store", Path(result["store"]))),
     }
 
