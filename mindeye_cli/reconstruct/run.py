@@ -100,7 +100,8 @@ def _whole(options: Options, setting: Setting) -> dict[str, Any]:
         batch = json.loads(file.read_text())
         records += batch["images"]
         errors |= batch["errors"]
-    return {**manifest(setting.plan, records, errors, environment()), "complete": complete}
+    whole = manifest(setting.plan, records, errors, environment())
+    return {**whole, "store": str(options.store.resolve()), "complete": complete}
 
 
 def _batch_file(out: Path, number: int) -> Path:
