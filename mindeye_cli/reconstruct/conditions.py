@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from mindeye_cli.core.norms import impose_norm
-from mindeye_cli.core.trials import average_voxels, image_trials
+from mindeye_cli.core.trials import average_trials, image_trials, training_trials
 from mindeye_cli.models.run_model import RunModel
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.plan import Item, spread
@@ -48,11 +48,12 @@ class Brain:
         return self.read(np.asarray(rows, dtype=np.int64))
 
 
-def load_brain(subject: Any, options: Options) -> Brain:
+def load_brain(store: Any, subject: Any, options: Options) -> Brain:
     """Prepare the look-up of one subject's responses.
 
     Parameters
     ----------
+    store : mindeye_store Store
     subject : mindeye_store Subject
     options : Options
     """
@@ -61,7 +62,7 @@ def load_brain(subject: Any, options: Options) -> Brain:
     trials = {int(k): rows for k, rows in zip(table.image_rows, rows_of_image, strict=True)}
     mean_train = None
     if options.control == "mean-brain":
-        voxels, _ = average_voxels(subject, "train")
+        voxels = average_trials(subject, training_trials(store, subject))
         mean_train = voxels.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
     return Brain(trials, lambda rows: np.asarray(subject.voxels.read(rows), np.float32), mean_train)
 

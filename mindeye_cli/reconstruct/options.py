@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mindeye_cli.core.trials import Split
-from mindeye_store.errors import MissingResource, UsageProblem
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
 CONTROLS = ("none", "mean-brain")
@@ -68,9 +68,20 @@ class Options:
             raise UsageProblem(
                 f"strength {self.strength} is outside [0, 1]", where="--strength", fix="e.g. 0.85"
             )
-        for name, number in (("--candidates", self.candidates), ("--steps", self.steps)):
+        counts = (
+            ("--candidates", self.candidates),
+            ("--steps", self.steps),
+            ("--limit", self.limit),
+        )
+        for name, number in counts:
             if number is not None and number < 1:
                 raise UsageProblem(f"{number} is less than 1", where=name, fix="give at least 1")
+        if self.overwrite and self.shard != (0, 1):
+            raise UsageProblem(
+                "--overwrite would delete what the other shards have done",
+                where="--shard",
+                fix="remove the folder once, then start every shard without --overwrite",
+            )
         if self.decoder == "low-level" and self.low is None:
             raise UsageProblem("the low-level picture needs --low RUN", where="--decoder low-level")
         if self.decoder != "low-level" and self.high is None:
@@ -90,11 +101,16 @@ def read_ids(path: Path) -> tuple[str, ...]:
     ------
     MissingResource
         There is no such file.
+    InvalidInput
+        It holds no id.
     """
     if str(path) == "-":
         text = sys.stdin.read()
     elif path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
     else:
         raise MissingResource("there is no such list of ids", where=str(path))
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+    ids = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not ids:
+        raise InvalidInput("the list holds no id", where=str(path), fix="one image id a line")
+    return ids

@@ -1,4 +1,7 @@
-"""From candidates on disk to the chosen pictures. No stimulus is opened here."""
+"""From candidates on disk to the chosen pictures.
+
+Nothing here is handed the store, so no stimulus can be reached from the choice.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from mindeye_cli.models.decoders.registry import decoder_facts
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.reconstruct.choose import Choice, choose
 from mindeye_cli.reconstruct.draw import Records, candidate_file, read_brain, record
 from mindeye_cli.reconstruct.plan import Batch, Item
 from mindeye_cli.reconstruct.save import read_png
-from mindeye_cli.reconstruct.setting import Setting
 
 
 def pick_best(
-    setting: Setting, out: Path, batches: list[Batch], errors: dict[str, str]
+    space: str | None, out: Path, batches: list[Batch], errors: dict[str, str]
 ) -> Iterator[Records]:
     """Choose among each item's candidates and write the winners.
 
     Parameters
     ----------
-    setting : Setting
+    space : str or None
+        SPACE in which candidates are compared with the brain; None where there is one candidate.
     out : Path
     batches : list of Batch
     errors : dict
@@ -35,9 +37,7 @@ def pick_best(
     int, list of dict
         A batch's number and one line of the manifest for each of its pictures.
     """
-    encoder = None
-    if int(setting.plan.settings["candidates"]) > 1:
-        encoder = load_encoder(decoder_facts(setting.options.decoder).space)
+    encoder = None if space is None else load_encoder(space)
     for number, items in batches:
         kept = [k for k, item in enumerate(items) if item.name not in errors]
         chosen = [items[k] for k in kept]

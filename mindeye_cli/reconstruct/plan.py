@@ -6,6 +6,7 @@ never of what is missing, so that a rerun after an interruption repeats the same
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.reconstruct.options import Options
 from mindeye_store.errors import InvalidInput
+from mindeye_store.files import read_json
 
 PLAN_VERSION = 1
 # Pictures (images x candidates) drawn together: above this the CPU gains nothing more.
@@ -132,9 +134,7 @@ def fix_plan(out: Path, plan: Plan) -> bool:
         out.mkdir(parents=True, exist_ok=True)
         write_json(path, record)
         return True
-    import json
-
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     fresh = json.loads(json.dumps(record))
     if stored != fresh:
         raise InvalidInput(

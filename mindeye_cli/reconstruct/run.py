@@ -6,7 +6,6 @@ Every batch leaves its files before the next begins, so a rerun does only what i
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.fingerprint import environment
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.models.decoders.registry import decoder_facts
 from mindeye_cli.reconstruct import draw
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.pick import pick_best
@@ -23,6 +23,8 @@ from mindeye_cli.reconstruct.plan import Batch, fix_plan
 from mindeye_cli.reconstruct.save import grid, manifest, read_png, write_png, write_tensors
 from mindeye_cli.reconstruct.setting import Setting, open_setting
 from mindeye_store import open_store
+from mindeye_store.errors import UsageProblem
+from mindeye_store.files import read_json
 
 
 def reconstruct(options: Options) -> Outcome:
@@ -48,12 +50,12 @@ def reconstruct(options: Options) -> Outcome:
     started = time.monotonic()
     store = open_store(options.store)
     setting = open_setting(store, options)
-    if options.overwrite and options.out.exists():
-        shutil.rmtree(options.out)
+    if options.overwrite:
+        _clear(options.out)
     fix_plan(options.out, setting.plan)
     finished = options.out / "manifest.json"
     if finished.exists():
-        record = json.loads(finished.read_text())
+        record = read_json(finished)
         return _outcome(options, record, "partial" if record["errors"] else "notneeded")
     todo = [
         batch
@@ -70,6 +72,21 @@ def reconstruct(options: Options) -> Outcome:
     return _outcome(options, record, "partial" if record["errors"] else "ok")
 
 
+def _clear(out: Path) -> None:
+    """Delete a reconstruction, and nothing else that the path might name.
+
+    Raises
+    ------
+    UsageProblem
+        The folder holds something else.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "plan.json").is_file():
+        raise UsageProblem("--overwrite replaces reconstructions only", where=str(out))
+    shutil.rmtree(out)
+
+
 def _draw(setting: Setting, options: Options, todo: list[Batch]) -> Iterator[Any]:
     """Yield (number, records, errors) of every batch to do."""
     out, errors = options.out, dict[str, str]()
@@ -83,7 +100,9 @@ def _draw(setting: Setting, options: Options, todo: list[Batch]) -> Iterator[Any
         draw.conditions(setting, out, todo)
         draw.blurry(setting, out, todo)
         errors = draw.candidates(setting, out, todo)
-        drawn = pick_best(setting, out, todo, errors)
+        # The choice is not given the setting: it holds the store, and with it the stimuli.
+        space = decoder_facts(options.decoder).space if options.candidates > 1 else None
+        drawn = pick_best(space, out, todo, errors)
     names = {number: {item.name for item in items} for number, items in todo}
     for number, records in drawn:
         yield number, records, {k: why for k, why in errors.items() if k in names[number]}
@@ -97,7 +116,7 @@ def _whole(options: Options, setting: Setting) -> dict[str, Any]:
         if not file.exists():
             complete = False
             continue
-        batch = json.loads(file.read_text())
+        batch = read_json(file)
         records += batch["images"]
         errors |= batch["errors"]
     whole = manifest(setting.plan, records, errors, environment())

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindeye_cli.core.fingerprint import of_file
+from mindeye_cli.core.fingerprint import of_file, of_json
 from mindeye_cli.core.runs import MODEL, RunInfo, read_run
+from mindeye_cli.core.trials import mask_fingerprint
 from mindeye_cli.models.decoders import DECODERS
-from mindeye_cli.models.decoders.registry import decoder_facts
+from mindeye_cli.models.decoders.registry import BUILT_IN, decoder_facts
+from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.reconstruct.conditions import Brain, load_brain
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.plan import Plan, batch_items, make_items, select
-from mindeye_store.errors import InvalidInput, UsageProblem
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 WITHOUT_GENERATOR = ("low-level", "nearest")
 
@@ -42,7 +44,9 @@ def open_setting(store: Any, options: Options) -> Setting:
     Raises
     ------
     InvalidInput
-        A run of the wrong kind, SPACE or number of voxels; ids that the split lacks.
+        A run of the wrong kind, SPACE, voxels or encoder; ids that the split lacks.
+    MissingResource
+        The generator's weights are absent.
     UsageProblem
         No such decoder.
     """
@@ -55,14 +59,15 @@ def open_setting(store: Any, options: Options) -> Setting:
     subject_name = options.subject or _subject_of(next(iter(runs.values())), store)
     subject = store.subject(subject_name)
     for name, run in runs.items():
-        if run.n_voxels != subject.voxels.shape[1]:
+        if run.details["mask"] != mask_fingerprint(subject):
             raise InvalidInput(
-                f"the run reads {run.n_voxels} voxels and {subject_name} has"
-                f" {subject.voxels.shape[1]}",
+                f"{subject_name} has other voxels ({subject.voxels.shape[1]}) than those that the"
+                f" run was trained on ({run.n_voxels})",
                 where=f"--{name}",
                 fix="use a run trained on this subject, or give --subject",
             )
-    brain = load_brain(subject, options)
+    _check_encoder(store, options, runs)
+    brain = load_brain(store, subject, options)
     plan = _plan(store, options, brain, subject_name, runs, sampling)
     return Setting(options, store, subject, brain, plan, sampling)
 
@@ -110,6 +115,44 @@ def _sampling(options: Options, runs: dict[str, RunInfo]) -> dict[str, Any]:
     }
 
 
+def _check_encoder(store: Any, options: Options, runs: dict[str, RunInfo]) -> None:
+    """The run's embedding is compared with others: all must come from one encoder."""
+    if options.decoder == "nearest":
+        found = str(store.target(runs["high"].space).attrs["fingerprint"])
+    elif options.decoder not in WITHOUT_GENERATOR and options.candidates > 1:
+        found = load_encoder(runs["high"].space).fingerprint
+    else:
+        return
+    if found != runs["high"].targets:
+        raise InvalidInput(
+            f"the run was trained on {runs['high'].space} of another encoder"
+            f" ({runs['high'].targets[:12]}) than the one here ({found[:12]})",
+            where="--high",
+            fix="prepare the targets and train the run again, or give --candidates 1",
+        )
+
+
+def _weights(options: Options) -> str | None:
+    """Fingerprint of the decoder's files, so that other weights are another reconstruction.
+
+    Raises
+    ------
+    MissingResource
+        There are none.
+    """
+    if options.decoder == "nearest":
+        return None
+    folder = options.weights or BUILT_IN
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors"))
+    if not files:
+        raise MissingResource(
+            "no generator in Stable Diffusion's layout",
+            where=str(folder),
+            fix="give --weights a folder with model_index.json, unet/, vae/ and scheduler/",
+        )
+    return of_json({path.relative_to(folder).as_posix(): of_file(path) for path in files})
+
+
 def _subject_of(run: RunInfo, store: Any) -> str:
     subjects = list(run.subjects)
     if len(subjects) != 1:
@@ -151,6 +194,8 @@ def _plan(
         "control": options.control,
         "split": options.split,
         "subject": subject_name,
+        "responses": store.subject(subject_name).fingerprint,
+        "weights": _weights(options),
         "seed": options.seed,
         "runs": {name: _identity(run, options, name) for name, run in runs.items()},
     }

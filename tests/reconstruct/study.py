@@ -10,6 +10,7 @@ import numpy as np
 from decoders.tiny import save_tiny_generator
 
 from mindeye_cli.app import main
+from mindeye_cli.models.encoders import load_encoder
 from mindeye_store import create_store
 
 TRAIN, TEST, VOXELS, REPEATS = 24, 5, 20, 2
@@ -30,7 +31,7 @@ class Study:
     ids: list[str]
 
 
-def build_store(path: Path, *, stimuli: int = 0) -> Path:
+def build_store(path: Path, *, stimuli: int = 0, encoder: str | None = None) -> Path:
     """The store; `stimuli` seeds the pictures of the test images alone."""
     draw = np.random.default_rng(0)
     n = TEST + TRAIN
@@ -57,7 +58,9 @@ def build_store(path: Path, *, stimuli: int = 0) -> Path:
         rows = rows.reshape(n, *shape).astype(np.float32)
         if stimuli:
             rows[:TEST] = 1000.0 * stimuli
-        attrs = {"space": space, "norm": norm, "fingerprint": space}
+        # The encoder's own: the choice compares candidates with what the run was trained on.
+        fingerprint = load_encoder(space).fingerprint if encoder is None else encoder
+        attrs = {"space": space, "norm": norm, "fingerprint": fingerprint}
         _bundle(store, f"targets/{space}/0000", {"rows": rows}, attrs)
     return path
 

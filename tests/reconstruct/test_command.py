@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from decoders.tiny import save_tiny_generator
 from PIL import Image
 from reconstruct.study import Study, build, build_store
 from safetensors.numpy import load_file
@@ -192,3 +193,57 @@ def test_bad_runs_and_ids(study: Study, tmp_path: Path, call_cli: Any) -> None:
     result = call_cli(*base, study.high, "--ids-from", tmp_path / "ids")
     assert result.code == 3 and "img020" in result.json["error"]["message"]
     assert call_cli(*base, tmp_path / "none").code == 4
+
+
+def test_overwrite_deletes_reconstructions_only(
+    study: Study, tmp_path: Path, call_cli: Any
+) -> None:
+    near = ("reconstruct", study.store, tmp_path / "out", "--decoder", "nearest", "--json")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    result = call_cli(*near, "--high", study.ridge, "--overwrite")
+    assert result.code == 2 and "reconstructions only" in result.json["error"]["message"]
+    assert (tmp_path / "out" / "thesis.txt").exists()
+    (tmp_path / "out" / "thesis.txt").unlink()
+    for limit in ("2", "3"):
+        given = (*near, "--high", study.ridge, "--overwrite", "--limit", limit)
+        assert call_cli(*given).json["n"] == int(limit)
+
+
+def test_a_run_of_another_encoder_is_refused(study: Study, tmp_path: Path, call_cli: Any) -> None:
+    other = build_store(tmp_path / "other.zarr", encoder="another")
+    near = ("reconstruct", other, tmp_path / "out", "--decoder", "nearest", "--json")
+    result = call_cli(*near, "--high", study.ridge)
+    assert result.code == 3 and "another encoder" in result.json["error"]["message"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_weights_are_another_reconstruction(
+    study: Study, tmp_path: Path, call_cli: Any
+) -> None:
+    def low(weights: Path) -> Any:
+        low = ("reconstruct", study.store, tmp_path / "out", "--decoder", "low-level", "--json")
+        return call_cli(*low, "--low", study.low, "--weights", weights)
+
+    save_tiny_generator(tmp_path / "other", width=128, latent_side=16, seed=1)
+    assert low(study.generator).json["status"] == "ok"
+    assert low(study.generator).json["status"] == "notneeded"
+    result = low(tmp_path / "other")
+    assert result.code == 3 and "weights was" in result.json["error"]["message"]
+
+
+def test_a_damaged_record_is_named(study: Study, tmp_path: Path, call_cli: Any) -> None:
+    near = ("reconstruct", study.store, tmp_path / "out", "--decoder", "nearest", "--json")
+    assert call_cli(*near, "--high", study.ridge).code == 0
+    for name in ("manifest.json", "plan.json"):
+        (tmp_path / "out" / name).write_text("{")
+        result = call_cli(*near, "--high", study.ridge)
+        assert result.code == 3 and result.json["error"]["where"].endswith(name)
+
+
+def test_the_stimuli_are_found_from_the_manifest(
+    study: Study, tmp_path: Path, call_cli: Any
+) -> None:
+    near = ("reconstruct", study.store, tmp_path / "out", "--decoder", "nearest", "--json")
+    assert call_cli(*near, "--high", study.ridge).code == 0
+    assert call_cli("evaluate", tmp_path / "out", "--metrics", "pixcorr", "--json").code == 0

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.options import Options, read_ids
 from mindeye_cli.reconstruct.plan import Plan, fix_plan, make_items, safe_name, select
-from mindeye_store.errors import InvalidInput, UsageProblem
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 
 def items_of(rows: list[int], seed: int = 0, candidates: int = 2) -> tuple:
@@ -82,6 +82,9 @@ def test_select() -> None:
         ({"average": "median"}, "unknown value"),
         ({"control": "noise"}, "unknown value"),
         ({"candidates": 0}, "less than 1"),
+        ({"limit": 0}, "less than 1"),
+        ({"limit": -1}, "less than 1"),
+        ({"overwrite": True, "shard": (1, 2)}, "other shards"),
         ({"decoder": "low-level"}, "needs --low"),
         ({"high": None}, "needs --high"),
     ],
@@ -89,3 +92,13 @@ def test_select() -> None:
 def test_wrong_options(changes: dict, word: str) -> None:
     with pytest.raises(UsageProblem, match=word):
         Options(**{"store": Path("s"), "out": Path("o"), "high": Path("r")} | changes)
+
+
+def test_ids_are_read_line_by_line(tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text("a\n\n b \n")
+    assert read_ids(tmp_path / "ids") == ("a", "b")
+    (tmp_path / "none").write_text("\n")
+    with pytest.raises(InvalidInput, match="holds no id"):
+        read_ids(tmp_path / "none")
+    with pytest.raises(MissingResource):
+        read_ids(tmp_path / "absent")
