@@ -12,6 +12,7 @@ from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.demo.runner import Done, Runner
 from mindeye_cli.demo.stages import FAST, FULL, stages
 from mindeye_store.errors import InvalidInput
+from mindeye_store.files import read_json
 
 
 def demo(out: Path, *, seed: int = 0, fast: bool = False) -> Outcome:
@@ -38,6 +39,8 @@ def demo(out: Path, *, seed: int = 0, fast: bool = False) -> Outcome:
         The folder holds something else, or a demo of another seed or size.
     MindeyeError
         A stage failed; its log is named.
+    Requeue
+        SIGTERM or SIGUSR1 arrived: the stages were stopped, the same command goes on.
     """
     _claim(out, {"seed": seed, "fast": fast})
     started = time.monotonic()
@@ -72,11 +75,9 @@ def demo(out: Path, *, seed: int = 0, fast: bool = False) -> Outcome:
 
 def _claim(out: Path, identity: dict[str, Any]) -> None:
     """Mark the folder as this demo's, or check that it is."""
-    import json
-
     marker = out / "demo.json"
     if marker.exists():
-        found = json.loads(marker.read_text(encoding="utf-8"))
+        found = read_json(marker)
         if found != identity:
             raise InvalidInput(
                 f"the folder holds a demo with {found}, this one has {identity}",

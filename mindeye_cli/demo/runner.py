@@ -16,14 +16,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.demo.stages import Stage
-from mindeye_store.errors import MindeyeError, PartialResult
+from mindeye_store.errors import (
+    InvalidInput,
+    MindeyeError,
+    MissingResource,
+    PartialResult,
+    Requeue,
+    StoreLocked,
+)
 
 logger = logging.getLogger("mindeye")
 
 POLL_SECONDS = 0.1
 HEARTBEAT_SECONDS = 10.0
 KIB_PER_GB = 1e9 / 1024
+# A stage's exit code becomes the demo's own.
+FAILURES: dict[int, type[MindeyeError]] = {
+    3: InvalidInput,
+    4: MissingResource,
+    5: PartialResult,
+    6: StoreLocked,
+    75: Requeue,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,23 +89,29 @@ class Runner:
         Raises
         ------
         MindeyeError
-            A stage failed; the others are stopped, and what they finished is kept.
+            A stage failed; the others are stopped, and what they finished is kept. The class is
+            that of the stage's own exit code.
+        Requeue
+            A stop signal arrived.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         waiting, done = list(stages), dict[str, Done]()
-        try:
-            while waiting or self._running:
-                for stage in self._ready(waiting, done):
-                    waiting.remove(stage)
-                    self._start(stage)
-                time.sleep(POLL_SECONDS)
-                self._watch_memory()
-                for finished in self._collect():
-                    done[finished.name] = finished
-                    self._say(finished, len(done), len(stages))
-                self._heartbeat()
-        finally:
-            self._stop_all()
+        # Without the flag a SIGTERM would end this process and leave its stages running.
+        with StopFlag() as stop:
+            try:
+                while waiting or self._running:
+                    stop.raise_requeue(f"{len(done)} of {len(stages)} stages done")
+                    for stage in self._ready(waiting, done):
+                        waiting.remove(stage)
+                        self._start(stage)
+                    time.sleep(POLL_SECONDS)
+                    self._watch_memory()
+                    for finished in self._collect():
+                        done[finished.name] = finished
+                        self._say(finished, len(done), len(stages))
+                    self._heartbeat()
+            finally:
+                self._stop_all()
         return done
 
     def _ready(self, waiting: list[Stage], done: dict[str, Done]) -> list[Stage]:
@@ -148,8 +170,9 @@ class Runner:
         log = self._file(stage, "log")
         lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
         reason = lines[-1].removeprefix("error: ") if lines else f"exit code {code}"
-        kind = PartialResult if code == 5 else MindeyeError
-        raise kind(f"stage {stage.name} failed: {reason}", where=str(log), fix="run demo again")
+        raise FAILURES.get(code, MindeyeError)(
+            f"stage {stage.name} failed: {reason}", where=str(log), fix="run demo again"
+        )
 
     def _watch_memory(self) -> None:
         total = sum(_resident_gb(r.process.pid) for r in self._running)

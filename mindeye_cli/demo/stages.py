@@ -142,8 +142,9 @@ def _scores(out: Path, seed: int, size: Size) -> tuple[Stage, ...]:
     page = str(out / "report.html")
     report = ("report", str(out), "--out", page)
     evaluate = ("evaluate", str(recon / "both"), "--store", store, *controls)
+    shown = ("evaluate", "retrieve high", "retrieve ridge")
     return (
         *draws,
         Stage(name="evaluate", arguments=evaluate, after=tuple(stage.name for stage in draws)),
-        Stage(name="report", arguments=report, after=("evaluate", "retrieve high")),
+        Stage(name="report", arguments=report, after=shown),
     )
