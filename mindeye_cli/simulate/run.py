@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from mindeye_cli.simulate.settings import SimulateConfig
 from mindeye_cli.simulate.stimuli import make_stimuli
 from mindeye_cli.simulate.subject import make_subject
 from mindeye_cli.simulate.truth import write_truth
-from mindeye_store.errors import InvalidInput
+from mindeye_store.errors import InvalidInput, UsageProblem
+from mindeye_store.files import read_json
 
 RECORD, TRUTH = "simulation.json", "truth"
 # Raised when the same parameters give other bytes than before.
@@ -59,6 +59,9 @@ def simulate(out: Path, config: SimulateConfig, *, overwrite: bool = False) -> O
     }
     if not overwrite and _is_there(out, record):
         return Outcome(status="notneeded", outputs=(out,), values=values)
+    if overwrite and not (out / RECORD).is_file():
+        if out.is_file() or (out.is_dir() and any(out.iterdir())):
+            raise UsageProblem("--overwrite replaces simulations only", where=str(out))
     with staged_dir(out, overwrite=overwrite) as staged:
         _write(staged, config, design)
         write_json(staged / RECORD, record)
@@ -93,7 +96,7 @@ def _is_there(out: Path, record: dict[str, Any]) -> bool:
     path = out / RECORD
     if not path.is_file():
         return False
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     if found == record:
         return True
     old, new = found.get("config", {}), record["config"]

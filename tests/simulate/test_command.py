@@ -66,7 +66,16 @@ def test_again_is_not_needed_and_other_parameters_are_refused(
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, call_cli: Callable) -> None:
     (tmp_path / "thesis.txt").write_text("keep me")
     assert call_cli("simulate", tmp_path, *TINY).code == 2
+    assert call_cli("simulate", tmp_path, *TINY, "--overwrite").code == 2
     assert (tmp_path / "thesis.txt").read_text() == "keep me"
+
+
+def test_a_damaged_record_is_named(tmp_path: Path, call_cli: Callable) -> None:
+    assert call_cli("simulate", tmp_path / "out", *TINY).code == 0
+    (tmp_path / "out" / "simulation.json").write_text("{")
+    result = call_cli("simulate", tmp_path / "out", *TINY, "--json")
+    assert result.code == 3
+    assert result.json["error"]["where"].endswith("simulation.json")
 
 
 @pytest.mark.parametrize(
