@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,19 @@ def test_provenance(sound: Store) -> None:
     entry = json.loads((sound.path / BUNDLE / "_ledger/voxels/2.json").read_text())
     assert entry["rows"] == [8, 12] and entry["max_abs"] == 11.0
     assert len(entry["sha256"]) == 64 and entry["host"]
+
+
+def test_damage_is_told_once(store: Store) -> None:
+    """zarr reads chunks at once; those behind the damaged one must not speak up at the end."""
+    values = np.ones((400, 50), np.float32)
+    with store.write_bundle("subjects/one", plan={"n": 400}) as writer:
+        writer.array("voxels", shape=values.shape, dtype=values.dtype).write_all(values)
+        writer.publish()
+    flip(store.path / "subjects/one/voxels/c/0/0", 1000)
+    code = "import sys, mindeye_store as m; m.open_store(sys.argv[1], reader='zarr')"
+    code += ".subject('one').voxels.read(range(400))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(store.path)], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("mindeye_store.errors.InvalidInput")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
+from zarr.core.sync import sync
 
 from mindeye_store.arrays import open_array
 from mindeye_store.read import ArrayReader
@@ -18,6 +20,20 @@ class ZarrReader(ArrayReader):
 
     def _read_sorted(self, handle: Any, rows: np.ndarray) -> np.ndarray:
         first, last = int(rows[0]), int(rows[-1])
-        if last - first + 1 == rows.size:
-            return np.asarray(handle[first : last + 1])
-        return np.asarray(handle.oindex[rows])
+        try:
+            if last - first + 1 == rows.size:
+                return np.asarray(handle[first : last + 1])
+            return np.asarray(handle.oindex[rows])
+        except Exception:
+            sync(_settle())
+            raise
+
+
+async def _settle() -> None:
+    """Let the other chunks of a failed read end.
+
+    zarr raises at the first bad chunk and leaves the rest pending in its event loop; asyncio would
+    print a traceback for each of them when the process ends.
+    """
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
