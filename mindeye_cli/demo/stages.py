@@ -1,7 +1,7 @@
 """The stages of the demo: each is one public command, what it waits for, and its thread count.
 
-Thread counts were measured on two cores (benchmarks/threads.py): the small models run fastest on
-one thread each, two side by side; only the ridge's linear algebra gains from both.
+Thread counts are chosen from `benchmarks/threads.py`: at these sizes two stages side by side, of
+one thread each, use two cores better than one stage with two threads.
 """
 
 from __future__ import annotations
