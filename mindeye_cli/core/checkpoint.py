@@ -23,7 +23,7 @@ from mindeye_cli.core.atomic import (
     write_json,
     write_text,
 )
-from mindeye_store.errors import InvalidInput
+from mindeye_store.errors import InvalidInput, MindeyeError, MissingResource
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +89,7 @@ def latest(run: Path) -> Checkpoint | None:
 
     Raises
     ------
-    InvalidInput
+    MissingResource, InvalidInput
         When `LATEST` names what is absent or damaged.
     """
     name = _pointer(run)
@@ -107,13 +107,13 @@ def load(folder: Path) -> Checkpoint:
 
     Raises
     ------
-    InvalidInput
+    MissingResource, InvalidInput
         When a file is absent or damaged.
     """
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise _damaged(folder / "state.json", problem) from problem
+        raise _unreadable(folder / "state.json", problem) from problem
     return Checkpoint(folder, state["step"], load_tensors(folder / "tensors.safetensors"), state)
 
 
@@ -131,8 +131,10 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
     Raises
     ------
+    MissingResource
+        When the file is absent.
     InvalidInput
-        When the file is absent, truncated or not safetensors.
+        When it is truncated or not safetensors.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -140,7 +142,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as problem:
-        raise _damaged(path, problem) from problem
+        raise _unreadable(path, problem) from problem
 
 
 def _pointer(run: Path) -> str | None:
@@ -153,9 +155,8 @@ def _step(folder: Path) -> int:
     return int(number) if number.isdigit() else -1
 
 
-def _damaged(file: Path, problem: Exception) -> InvalidInput:
-    return InvalidInput(
-        f"cannot be read: {problem}",
-        where=str(file),
-        fix="restore the file, or start again with --overwrite",
-    )
+def _unreadable(file: Path, problem: Exception) -> MindeyeError:
+    fix = "restore the file, or start again with --overwrite"
+    if isinstance(problem, FileNotFoundError):
+        return MissingResource("the file is absent", where=str(file), fix=fix)
+    return InvalidInput(f"cannot be read: {problem}", where=str(file), fix=fix)

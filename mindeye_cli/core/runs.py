@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mindeye_cli.core.atomic import fsync_folder, write_json, write_text
+from mindeye_cli.core.atomic import fsync_folder, write_bytes, write_json, write_text
 from mindeye_cli.core.fingerprint import environment
 from mindeye_cli.core.jsonable import dumps, to_jsonable
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
@@ -181,17 +181,30 @@ def append_log(path: Path, **values: Any) -> None:
 
 
 def trim_log(path: Path, step: int) -> None:
-    """Drop log lines after `step` before resuming there, so that no step is logged twice."""
+    """Drop log lines after `step` before resuming there, so that no step is logged twice.
+
+    Raises
+    ------
+    InvalidInput
+        A whole line is damaged.
+    """
     file = path / LOG
     if not file.exists():
         return
     kept = []
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n"):
+    for number, line in enumerate(file.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
             break  # The line that a killed process was writing.
-        if json.loads(line).get("step", 0) <= step:
-            kept.append(line)
-    write_text(file, "".join(kept))
+        try:
+            if json.loads(line).get("step", 0) <= step:
+                kept.append(line)
+        except (ValueError, AttributeError, TypeError) as problem:
+            raise InvalidInput(
+                "not a line of the log",
+                where=f"{file}, line {number}",
+                fix="remove the line, or start again with --overwrite",
+            ) from problem
+    write_bytes(file, b"".join(kept))
 
 
 def write_exit(path: Path, code: int, reason: str, step: int) -> None:
@@ -208,6 +221,9 @@ def _foreign(path: Path) -> bool:
 def _same_run(path: Path, info: RunInfo, config_toml: str) -> RunInfo:
     found = read_run(path)
     recorded, wanted = to_jsonable(asdict(found)), to_jsonable(asdict(info))
+    # An older run that lacks a detail of today is still the same run.
+    details = wanted["details"].items()
+    wanted["details"] = {key: value for key, value in details if key in recorded["details"]}
     differ = [name for name in _IDENTITY if recorded[name] != wanted[name]]
     if (path / CONFIG).read_text(encoding="utf-8") != config_toml:
         differ.append(CONFIG)

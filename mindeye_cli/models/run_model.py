@@ -210,9 +210,9 @@ def load_run(run: Path) -> RunModel:
     Raises
     ------
     MissingResource
-        There is no run, or it has not finished training.
+        There is no run, one of its files is absent, or it has not finished training.
     InvalidInput
-        Its weights do not fit its configuration.
+        A file is damaged, or its weights do not fit its configuration.
     """
     info = read_run(run)
     if info.status != "finished":
@@ -221,7 +221,7 @@ def load_run(run: Path) -> RunModel:
             where=str(run),
             fix=f"start the same `mindeye train {info.kind}` again to continue it",
         )
-    config = tomllib.loads((run / CONFIG).read_text(encoding="utf-8"))
+    config = _read_config(run / CONFIG)
     tensors = load_tensors(run / MODEL)
     shape = tuple(info.details["target_shape"])
     inner: Predictor
@@ -243,3 +243,13 @@ def load_run(run: Path) -> RunModel:
             fix="train the run again with --overwrite",
         ) from problem
     return RunModel(run, info, config, inner)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    fix = "restore the file, or train the run again with --overwrite"
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as problem:
+        raise MissingResource("the file is absent", where=str(file), fix=fix) from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidInput(f"not TOML: {problem}", where=str(file), fix=fix) from problem

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mindeye_cli.core import checkpoint
-from mindeye_store.errors import InvalidInput
+from mindeye_store.errors import InvalidInput, MissingResource
 
 
 def _tensors(step: int) -> dict[str, torch.Tensor]:
@@ -57,8 +57,10 @@ def test_damage_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"ckpt-5/state\.json"):
         checkpoint.latest(tmp_path)
     (tmp_path / "checkpoints" / "LATEST").write_text("ckpt-6\n")
-    with pytest.raises(InvalidInput, match="ckpt-6"):
+    with pytest.raises(MissingResource, match="ckpt-6"):
         checkpoint.latest(tmp_path)
+    with pytest.raises(MissingResource, match=r"none\.safetensors"):
+        checkpoint.load_tensors(tmp_path / "none.safetensors")
 
 
 # One process imports torch once and forks the writers that it kills.

@@ -102,3 +102,27 @@ def test_log_is_cut_back_to_the_step_resumed_from(tmp_path: Path) -> None:
     runs.trim_log(tmp_path, 2)
     steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
     assert steps == [0, 1, 2]
+
+
+@pytest.mark.parametrize("line", [b'{"step": 1, "lo\n', b"\xff\n", b"[]\n", b'{"step": null}\n'])
+def test_a_damaged_log_line_is_named(tmp_path: Path, line: bytes) -> None:
+    runs.append_log(tmp_path, step=0, loss=1.0)
+    log = tmp_path / runs.LOG
+    whole = log.read_bytes() + line + b'{"step": 2}\n'
+    log.write_bytes(whole)
+    with pytest.raises(InvalidInput, match=r"log\.jsonl, line 2"):
+        runs.trim_log(tmp_path, 3)
+    assert log.read_bytes() == whole
+
+
+def test_a_run_older_than_a_detail_is_continued(tmp_path: Path) -> None:
+    older = runs.create_run(tmp_path, INFO, "")
+    newer = replace(INFO, details={**INFO.details, "trained_images": [1, 2]})
+    assert runs.create_run(tmp_path, newer, "").voxels == older.voxels
+    with pytest.raises(UsageProblem, match="details differ"):
+        runs.create_run(tmp_path, replace(newer, details={**newer.details, "norm": "unit"}), "")
+    runs.create_run(tmp_path, newer, "", overwrite=True)
+    with pytest.raises(UsageProblem, match="details differ"):
+        runs.create_run(
+            tmp_path, replace(newer, details={**INFO.details, "trained_images": []}), ""
+        )
