@@ -6,12 +6,14 @@ Shapes: `V` voxels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core import fingerprint
+from mindeye_cli.core.runs import RunInfo
 from mindeye_store import InvalidInput, Store, Subject
 
 Split = Literal["train", "test", "all"]
@@ -120,6 +122,40 @@ def test_images_any_subject(store: Store) -> Rows:
 def training_trials(store: Store, subject: Subject) -> ImageTrials:
     """One subject's training trials, without any image that is test for any subject."""
     return image_trials(subject, "train", exclude=test_images_any_subject(store))
+
+
+def refuse_trained_images(run: Path, info: RunInfo, split: str, image_rows: Rows) -> None:
+    """Refuse to score a run on test images that it was trained on.
+
+    The store of today may say "test" where it said "train" when the run was made: a subject was
+    prepared anew or added since. Cross-validated predictions are not concerned: they come from
+    models of their own, and the run's weights are fitted to training images alone. Runs older than
+    the record of their images pass.
+
+    Parameters
+    ----------
+    run : Path
+        The RUN folder, for the message.
+    info : RunInfo
+    split : {"train", "test"}
+        Training images may be looked at as such.
+    image_rows : int64 array
+        Global image rows to be scored.
+
+    Raises
+    ------
+    InvalidInput
+        Some of them trained the run.
+    """
+    trained = np.asarray(info.details.get("trained_images", ()), dtype=np.int64)
+    seen = np.intersect1d(image_rows, trained)
+    if split == "test" and len(seen):
+        raise InvalidInput(
+            f"the run was trained on {len(seen)} images that are test images in this store,"
+            f" first image row {seen[0]}",
+            where=str(run),
+            fix=f"train again: mindeye train {info.kind} STORE RUN --overwrite",
+        )
 
 
 def average_trials(subject: Subject, trials: ImageTrials) -> Floats:

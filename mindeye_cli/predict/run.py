@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from mindeye_cli.core.atomic import refuse_existing, write_bytes
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.threads import threads
-from mindeye_cli.core.trials import average_trials, image_trials, mask_fingerprint
+from mindeye_cli.core.trials import (
+    average_trials,
+    image_trials,
+    mask_fingerprint,
+    refuse_trained_images,
+)
 from mindeye_cli.models.run_model import RunModel, load_run
 from mindeye_store import InvalidInput, MissingResource, UsageProblem, open_store
 
@@ -74,7 +79,7 @@ def predict(request: PredictRequest) -> Outcome:
     UsageProblem
         Neither or both of voxels and store were given; or the output exists.
     MissingResource, InvalidInput
-        The responses are absent, or do not fit the run.
+        The responses are absent, do not fit the run, or are a test set that trained it.
     """
     if (request.voxels is None) == (request.store is None):
         raise UsageProblem("give either --voxels FILE or --store STORE")
@@ -126,6 +131,7 @@ def _from_store(model: RunModel, request: PredictRequest) -> Arrays:
             fix=f"train a run on subject {name} of this store",
         )
     trials = image_trials(subject, request.split)
+    refuse_trained_images(request.run, model.info, request.split, trials.image_rows)
     if request.average == "voxels":
         found: Arrays = dict(model.predict(average_trials(subject, trials), request.seed))
         return found | {"image_rows": trials.image_rows}

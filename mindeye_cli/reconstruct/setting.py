@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mindeye_cli.core.fingerprint import of_file, of_json
 from mindeye_cli.core.runs import MODEL, RunInfo, read_run
-from mindeye_cli.core.trials import mask_fingerprint
+from mindeye_cli.core.trials import mask_fingerprint, refuse_trained_images
 from mindeye_cli.models.decoders import DECODERS
 from mindeye_cli.models.decoders.registry import BUILT_IN, decoder_facts
 from mindeye_cli.models.encoders import load_encoder
@@ -44,7 +46,8 @@ def open_setting(store: Any, options: Options) -> Setting:
     Raises
     ------
     InvalidInput
-        A run of the wrong kind, SPACE, voxels or encoder; ids that the split lacks.
+        A run of the wrong kind, SPACE, voxels or encoder, or trained on what is to be
+        reconstructed; ids that the split lacks.
     MissingResource
         The generator's weights are absent.
     UsageProblem
@@ -69,6 +72,9 @@ def open_setting(store: Any, options: Options) -> Setting:
     _check_encoder(store, options, runs)
     brain = load_brain(store, subject, options)
     plan = _plan(store, options, brain, subject_name, runs, sampling)
+    wanted = np.array([item.image_row for item in plan.items], dtype=np.int64)
+    for name, run in runs.items():
+        refuse_trained_images(getattr(options, name), run, options.split, wanted)
     return Setting(options, store, subject, brain, plan, sampling)
 
 

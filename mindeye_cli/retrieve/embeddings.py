@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.retrieval_scores import cosine
 from mindeye_cli.core.runs import RunInfo, read_run
-from mindeye_cli.core.trials import ImageTrials, average_trials, image_trials, training_trials
+from mindeye_cli.core.trials import (
+    ImageTrials,
+    average_trials,
+    image_trials,
+    mask_fingerprint,
+    refuse_trained_images,
+    training_trials,
+)
 from mindeye_cli.models.run_model import RunModel, load_run
 from mindeye_store.errors import InvalidInput, UsageProblem
 
@@ -71,8 +78,8 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
     Raises
     ------
     InvalidInput
-        A run that has no retrieval output, another number of voxels or another encoder's targets,
-        or non-finite predictions.
+        A run that has no retrieval output, other voxels or another encoder's targets, that was
+        trained on the test images, or whose predictions are not finite.
     """
     info = read_run(run)
     if info.kind not in OUTPUT:
@@ -83,9 +90,10 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         )
     name = subject or _only_subject(info)
     source = store.subject(name)
-    if source.voxels.shape[1] != info.n_voxels:
+    if mask_fingerprint(source) != info.details["mask"]:
         raise InvalidInput(
-            f"the run reads {info.n_voxels} voxels and {name} has {source.voxels.shape[1]}",
+            f"{name} has other voxels ({source.voxels.shape[1]}) than those that the run was"
+            f" trained on ({info.n_voxels})",
             where=str(run),
             fix="give a run trained on this subject, or --subject",
         )
@@ -97,6 +105,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
             fix="prepare the targets with the same weights, or train the run again",
         )
     trials = image_trials(source, "test" if split == "test" else "train")
+    refuse_trained_images(run, info, split, trials.image_rows)
     brain, image_of_row = _embed(load_run(run), info.kind, source, trials, average)
     if not np.isfinite(brain).all():
         raise InvalidInput("the run's predictions are not finite", where=str(run))

@@ -112,6 +112,8 @@ class RunIdentity:
         Norm that the SPACE declares.
     target_shape : tuple of int
         Of one image.
+    image_rows : tuple of int
+        Global rows of all training images, those held out for validation included; ascending.
     """
 
     voxels: str
@@ -119,6 +121,7 @@ class RunIdentity:
     targets: str
     target_norm: str
     target_shape: tuple[int, ...]
+    image_rows: tuple[int, ...]
 
 
 def load_training_data(store: Store, subject_name: str, space: str) -> TrainingData:
@@ -150,18 +153,21 @@ def load_training_data(store: Store, subject_name: str, space: str) -> TrainingD
             image_rows=trials.image_rows,
         ),
         image_ids=[ids[row] for row in trials.image_rows],
-        identity=identify(subject, voxels, target),
+        identity=identify(subject, voxels, trials.image_rows, target),
     )
 
 
-def identify(subject: Subject, voxels: NDArray[np.float32], target: Reader) -> RunIdentity:
-    """Fingerprints of training responses (n, V) and of the space they are mapped to."""
+def identify(
+    subject: Subject, voxels: NDArray[np.float32], image_rows: Rows, target: Reader
+) -> RunIdentity:
+    """Fingerprints of training responses (n, V) to some images, and of their target space."""
     return RunIdentity(
         voxels=fingerprint.of_array(voxels),
         mask=mask_fingerprint(subject),
         targets=str(target.attrs["fingerprint"]),
         target_norm=str(target.attrs["norm"]),
         target_shape=tuple(target.shape[1:]),
+        image_rows=tuple(int(row) for row in image_rows),
     )
 
 

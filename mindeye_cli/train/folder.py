@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mindeye_cli.core.launch import world_size
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.runs import MODEL, Kind, RunInfo, create_run
 from mindeye_cli.train.data import RunIdentity
 from mindeye_cli.train.request import TrainRequest
 from mindeye_store import UsageProblem
+
+
+def refuse_launcher() -> None:
+    """Refuse to be one of several processes: each would write the same RUN.
+
+    Raises
+    ------
+    UsageProblem
+        A launcher started more than one process.
+    """
+    if world_size() > 1:
+        raise UsageProblem(
+            "training runs in one process for now",
+            where="WORLD_SIZE",
+            fix="start it without the launcher, one task",
+        )
 
 
 def start(
@@ -44,6 +61,7 @@ def start(
         targets=identity.targets,
         details={
             "mask": identity.mask,
+            "trained_images": list(identity.image_rows),
             "target_norm": identity.target_norm,
             "target_shape": list(identity.target_shape),
         },

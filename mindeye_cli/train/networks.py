@@ -90,6 +90,7 @@ def _run(
     make_task: Callable[[], Task],
 ) -> Outcome:
     """Plan or train one network in its RUN folder."""
+    folder.refuse_launcher()
     _refuse_large_batch(config, data)
     if request.dry_run:
         return Outcome(outputs=(), values=_plan(config, data, make_model))

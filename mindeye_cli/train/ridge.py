@@ -96,6 +96,7 @@ def train_ridge(request: TrainRequest) -> Outcome:
     MindeyeError
         Bad input or options.
     """
+    folder.refuse_launcher()
     store = open_store(request.store)
     subject = store.subject(request.subject)
     config = load_config(
@@ -109,7 +110,7 @@ def train_ridge(request: TrainRequest) -> Outcome:
     refuse_non_finite(voxels, f"subjects/{subject.name}/voxels", "image", trials.image_rows)
     if request.dry_run:
         return Outcome(values=_plan(voxels, targets))
-    identity = identify(subject, voxels, store.target(request.space))
+    identity = identify(subject, voxels, trials.image_rows, store.target(request.space))
     info = folder.start(
         request,
         "ridge",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mindeye_cli.core.trials import average_voxels
+from mindeye_cli.core.atomic import write_json
+from mindeye_cli.core.runs import read_run
+from mindeye_cli.core.trials import average_voxels, training_trials
 from mindeye_cli.models.run_model import load_run
 from mindeye_cli.predict.run import PredictRequest, predict
 from mindeye_cli.train.networks import train_high_level, train_low_level
@@ -163,3 +167,39 @@ def test_bad_input(made, tmp_path):
     with pytest.raises(InvalidInput, match="other voxels"):
         run(made, "ridge", out, store=other)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["high", "low", "ridge"])
+def test_images_that_trained_the_run_are_no_test_images(made, tmp_path, name):
+    """Recorded with those held out for validation; a store that calls one test is refused."""
+    store = open_store(made / "store.zarr")
+    info = read_run(made / name)
+    rows = training_trials(store, store.subject("s1")).image_rows
+    assert info.details["trained_images"] == rows.tolist() == list(range(6, 30))
+    shutil.copytree(made / name, tmp_path / name)
+    stale = replace(info, details={**info.details, "trained_images": [4, 5, 6]})
+    write_json(tmp_path / name / "run.json", stale)
+    with pytest.raises(InvalidInput, match=r"2 images .* image row 4") as caught:
+        run(tmp_path, name, tmp_path / "y.npz", store=made / "store.zarr")
+    assert caught.value.where == str(tmp_path / name)
+    run(tmp_path, name, tmp_path / "train.npz", store=made / "store.zarr", split="train")
+    older = {key: value for key, value in info.details.items() if key != "trained_images"}
+    write_json(tmp_path / name / "run.json", replace(info, details=older))
+    run(tmp_path, name, tmp_path / "y.npz", store=made / "store.zarr")
+
+
+def test_damaged_and_absent_files_of_a_run_are_named(made, tmp_path):
+    shutil.copytree(made / "low", tmp_path / "low")
+    (tmp_path / "low" / "config.toml").write_bytes(b"[model\xff")
+    with pytest.raises(InvalidInput, match=r"config\.toml"):
+        load_run(tmp_path / "low")
+    (tmp_path / "low" / "config.toml").write_text("[model")
+    with pytest.raises(InvalidInput, match=r"config\.toml"):
+        load_run(tmp_path / "low")
+    (tmp_path / "low" / "config.toml").unlink()
+    with pytest.raises(MissingResource, match=r"config\.toml"):
+        load_run(tmp_path / "low")
+    shutil.copy(made / "low" / "config.toml", tmp_path / "low")
+    (tmp_path / "low" / "model.safetensors").unlink()
+    with pytest.raises(MissingResource, match=r"model\.safetensors"):
+        load_run(tmp_path / "low")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from decoders.tiny import save_tiny_generator
 from PIL import Image
 from reconstruct.study import Study, build, build_store
 from safetensors.numpy import load_file
+
+from mindeye_cli.core.atomic import write_json
+from mindeye_cli.core.runs import read_run
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +198,25 @@ def test_bad_runs_and_ids(study: Study, tmp_path: Path, call_cli: Any) -> None:
     result = call_cli(*base, study.high, "--ids-from", tmp_path / "ids")
     assert result.code == 3 and "img020" in result.json["error"]["message"]
     assert call_cli(*base, tmp_path / "none").code == 4
+
+
+def test_a_run_trained_on_the_images_is_refused(
+    study: Study, tmp_path: Path, call_cli: Any
+) -> None:
+    """Either run, and of the images asked for alone."""
+    stale = tmp_path / "low"
+    shutil.copytree(study.low, stale)
+    info = read_run(study.low)
+    write_json(
+        stale / "run.json", replace(info, details={**info.details, "trained_images": [2, 9]})
+    )
+    low = ("reconstruct", study.store, tmp_path / "out", "--decoder", "low-level", "--json")
+    low = (*low, "--weights", study.generator, "--low", stale)
+    for more in ((), ("--high", study.high)):
+        result = call_cli(*low, *more)
+        assert result.code == 3 and result.json["error"]["where"] == str(stale)
+        assert not (tmp_path / "out").exists()
+    assert call_cli(*low, "--limit", "2").code == 0
 
 
 def test_overwrite_deletes_reconstructions_only(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mindeye_cli.core.runs import RunInfo, append_log, create_run, finish_run
+from mindeye_cli.core.trials import mask_fingerprint
 from mindeye_cli.models.ridge_model import fit
 from mindeye_store import create_store
 
@@ -52,7 +53,8 @@ def build(folder: Path, *, train: int = 60, test: int = 12, noise: float = 0.5) 
     attrs = {"space": SPACE, "norm": "raw", "fingerprint": "encoder"}
     _bundle(store, f"targets/{SPACE}/0000", {"rows": latent + 2.0}, attrs)
     means = values.reshape(n, REPEATS, VOXELS).mean(axis=1)[test:]
-    run = _ridge(folder / "runs" / "ridge", means, latent[test:] + 2.0)
+    mask = mask_fingerprint(store.subject("s1"))
+    run = _ridge(folder / "runs" / "ridge", means, latent[test:] + 2.0, mask, test)
     return Study(folder / "store.zarr", run, ids, pixels, np.arange(test))
 
 
@@ -69,7 +71,7 @@ def _bundle(store: Any, name: str, arrays: dict[str, np.ndarray], attrs: dict[st
         writer.publish()
 
 
-def _ridge(run: Path, voxels: np.ndarray, targets: np.ndarray) -> Path:
+def _ridge(run: Path, voxels: np.ndarray, targets: np.ndarray, mask: str, test: int) -> Path:
     model = fit(
         voxels,
         np.full(len(voxels), REPEATS),
@@ -88,7 +90,12 @@ def _ridge(run: Path, voxels: np.ndarray, targets: np.ndarray) -> Path:
         seed=0,
         voxels="training voxels",
         targets="encoder",
-        details={"target_norm": "raw", "target_shape": [WIDTH]},
+        details={
+            "mask": mask,
+            "trained_images": list(range(test, test + len(voxels))),
+            "target_norm": "raw",
+            "target_shape": [WIDTH],
+        },
         versions={"mindeye": "0"},
     )
     create_run(run, info, 'alpha = "shared"\n')

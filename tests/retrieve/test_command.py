@@ -109,7 +109,8 @@ def test_bad_input_is_one_line_with_its_code(
     other.mkdir()
     info = read_run(study.run)
     cases = (
-        (replace(info, n_voxels=7), 3, "7 voxels"),
+        (replace(info, n_voxels=7, details={**info.details, "mask": "m"}), 3, "other voxels (30)"),
+        (replace(info, details={**info.details, "trained_images": [3, 50]}), 3, "1 images that"),
         (replace(info, kind="low-level"), 3, "low-level"),
         (replace(info, targets="other"), 3, "another encoder"),
         (replace(info, subjects=("s1", "s2")), 2, "--subject"),
