@@ -18,7 +18,7 @@ CONFIGS: dict[str, LoopConfig] = {
     "vae": LoopConfig(steps=2050, batch=16, lr=2e-3, seed=11),
     "clip": LoopConfig(steps=1750, batch=128, lr=1e-3, seed=12, warmup=200, weight_decay=0.05),
     "net": LoopConfig(steps=1750, batch=64, lr=2e-3, seed=1013),
-    "generator": LoopConfig(steps=6500, batch=32, lr=1e-3, seed=14, ema=0.999, decay_from=0.35),
+    "generator": LoopConfig(steps=5500, batch=32, lr=1e-3, seed=14, ema=0.999, decay_from=0.35),
 }
 POOLS = {
     "vae": ("train", 98_304),
@@ -49,18 +49,22 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _generator(options: argparse.Namespace, config: LoopConfig, pool: Pool, export: Path) -> None:
+def _generator(
+    options: argparse.Namespace, config: LoopConfig, pool: Pool, heldout: Pool, export: Path
+) -> None:
     """Encode the scenes with the finished VAE and encoder, train the UNet, export all."""
     from mindeye_cli.builtin.conditions import load_conditions
     from mindeye_cli.builtin.generator import train_generator
     from mindeye_cli.builtin.publish import publish_generator
     from mindeye_cli.models.scene.clip import load_scene_clip
+    from mindeye_cli.models.scene.files import weights_folder
     from mindeye_cli.models.scene.vae import load_scene_vae
 
-    clip, vae = load_scene_clip(options.clip), load_scene_vae(options.vae)
+    vae_folder = options.vae or weights_folder("scene-generator") / "vae"
+    clip, vae = load_scene_clip(options.clip), load_scene_vae(vae_folder)
     data = load_conditions(options.out / "conditions", pool.pixels, clip, vae)
     unet, loop = train_generator(data, config, options.out)
-    publish_generator(unet, loop, pool, export)
+    publish_generator(unet, loop, pool, heldout, vae_folder, export)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -92,11 +96,10 @@ def _train(options: argparse.Namespace) -> None:
     export = options.export or options.out / "export"
     split, size = POOLS[options.model]
     pool = load_pool(cache, split, options.pool or size)
-    if options.model == "generator":
-        _generator(options, config, pool, export)
-        return
     heldout = load_pool(cache, "heldout", options.heldout)
-    if options.model == "vae":
+    if options.model == "generator":
+        _generator(options, config, pool, heldout, export)
+    elif options.model == "vae":
         from mindeye_cli.builtin.publish import publish_vae
         from mindeye_cli.builtin.vae import train_vae
 

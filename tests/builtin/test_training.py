@@ -26,6 +26,7 @@ from mindeye_cli.builtin.vae import PatchPca, to_signed, train_vae
 from mindeye_cli.models.decoders.base import Sampling
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
 from mindeye_cli.models.scene.clip import load_scene_clip
+from mindeye_cli.models.scene.files import weights_folder
 from mindeye_cli.models.scene.net import load_scene_net
 from mindeye_cli.models.scene.vae import load_scene_vae
 
@@ -97,8 +98,8 @@ def test_generator_is_exported_as_a_pipeline(pool: Pool, tmp_path: Path) -> None
         load_conditions(tmp_path / "conditions", pool.pixels, clip, vae).tokens, data.tokens
     )
     unet, loop = train_generator(data, _config(6, ema=0.9), tmp_path / "generator")
-    vae.save_pretrained(str(tmp_path / "scene-generator" / "vae"))
-    publish_generator(unet, loop, pool, tmp_path)
+    shipped_vae = weights_folder("scene-generator") / "vae"
+    publish_generator(unet, loop, pool, pool, shipped_vae, tmp_path, scenes=2)
     sampling = Sampling(steps=2, guidance=2.0, strength=1.0)
     decoder = StableDiffusionDecoder(
         name="scene",
