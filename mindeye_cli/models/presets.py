@@ -23,7 +23,7 @@ HIGH_LEVEL: dict[str, dict[str, Any]] = {
         "dropout_in": 0.5,
         "dropout": 0.15,
         "projector_hidden": 256,
-        "prior": {"depth": 4, "heads": 4, "dim_head": 32, "ff_mult": 2, "timesteps": 100},
+        "prior": {"depth": 2, "heads": 4, "dim_head": 32, "ff_mult": 2, "timesteps": 100},
     },
 }
 

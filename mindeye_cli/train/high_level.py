@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from mindeye_cli.core.retrieval_scores import cosine, expected_top, places
 from mindeye_cli.core.sampler import rng, torch_generator
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
 from mindeye_cli.models.losses import (
+    Mix,
     bimixco,
     draw_mix,
     mix_voxels,
@@ -46,12 +48,17 @@ class HighLossConfig:
         Beta distribution of the mixing weights, and the chance that a sample is mixed.
     mixco_temperature, softclip_start, softclip_end : float
         SoftCLIP's temperature rises from start to end along half a cosine.
+    regression : float
+        Weight of the squared error between the backbone's tokens and the target in the prior's
+        scaled space. The published model has none (0): its backbone learns from the prior alone,
+        which takes tens of thousands of steps. A short schedule starts the prior near its target.
     published_mixco : bool
         Keep the released code's lost weight where a sample is mixed with itself.
     """
 
     contrastive: float = 1.0
     prior: float = 30.0
+    regression: float = 0.0
     mixco_share: float = 0.33
     mixco_beta: float = 0.15
     mixco_fraction: float = 0.5
@@ -150,7 +157,17 @@ class HighLevelTask:
         if output.prior_loss is not None:
             parts["prior"] = output.prior_loss
             total = total + losses.prior * output.prior_loss
+        if losses.regression > 0.0:
+            parts["regression"] = self._regression(output.backbone, target, mix)
+            total = total + losses.regression * parts["regression"]
         return total, parts
+
+    def _regression(self, backbone: Tensor, target: Tensor, mix: Mix | None) -> Tensor:
+        """Squared error of the backbone's tokens; mixed voxels are asked for the mixed target."""
+        if mix is not None:
+            target = mix_voxels(target.flatten(1), mix).view_as(target)
+        scale = self.model.prior.scale if self.model.prior is not None else 1.0
+        return functional.mse_loss(backbone.view_as(target), scale * target)
 
     def validate(self, moment: Moment) -> dict[str, float]:
         """Retrieval among the validation images by mean responses, and the prior's loss."""

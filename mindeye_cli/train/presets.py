@@ -12,8 +12,15 @@ HIGH_LEVEL: dict[str, dict[str, Any]] = {
     "paper": {},
     "scene": {
         "data": {"repeats": "random-convex", "validation": 0.05},
-        "optim": {"epochs": 60, "batch": 128, "lr": 1e-3, "weight_decay": 0.1, "warmup": 0.1},
-        "losses": {"mixco_temperature": 0.05, "softclip_start": 0.05, "softclip_end": 0.05},
+        "optim": {"epochs": 50, "batch": 128, "lr": 3e-3, "weight_decay": 0.1, "warmup": 0.1},
+        "losses": {
+            "mixco_beta": 1.0,
+            "mixco_fraction": 1.0,
+            "mixco_temperature": 0.02,
+            "softclip_start": 0.02,
+            "softclip_end": 0.02,
+            "regression": 30.0,
+        },
     },
 }
 
@@ -24,7 +31,7 @@ LOW_LEVEL: dict[str, dict[str, Any]] = {
     },
     "scene": {
         "data": {"repeats": "random-convex", "validation": 0.05},
-        "optim": {"epochs": 40, "batch": 64, "lr": 1e-3, "weight_decay": 0.1, "warmup": 0.1},
+        "optim": {"epochs": 20, "batch": 64, "lr": 3e-3, "weight_decay": 0.1, "warmup": 0.1},
         "losses": {"scaling_factor": 1.0, "teacher": "scene-clip:tokens"},
     },
 }
