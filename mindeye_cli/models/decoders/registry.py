@@ -22,8 +22,8 @@ class DecoderFacts:
     defaults: Sampling
 
 
-# Strength and guidance of `scene` were chosen on validation images of the simulator with
-# `python benchmarks/strength.py`; docs/reconstruction.md has the curve.
+# Guidance was chosen on held-out scenes (docs/built-in-models.md). `benchmarks/strength.py` draws
+# the curve over strengths on validation images; docs/reconstruction.md has what was seen of it.
 DECODERS = {
     "scene": DecoderFacts(
         space="scene-clip:tokens",
