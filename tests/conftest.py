@@ -20,6 +20,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
+# Last, so that the installed packages are the ones tested: worker processes import functions of
+# test modules by name, and start with this process' path.
+sys.path.append(str(ROOT))
 
 
 @dataclass(frozen=True)
