@@ -1,7 +1,7 @@
 """The stages of the demo: each is one public command, what it waits for, and its thread count.
 
-Thread counts are chosen from `benchmarks/threads.py`: at these sizes two stages side by side, of
-one thread each, use two cores better than one stage with two threads.
+One thread each, two stages side by side on two cores: small models gain little from a second
+thread. `benchmarks/threads.py` measures it.
 """
 
 from __future__ import annotations

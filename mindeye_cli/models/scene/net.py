@@ -6,6 +6,7 @@ Shape legend: B batch; pixels (B, 3, 64, 64) in [0, 1]; F=128 features.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class SceneNet(nn.Module):
             nn.Conv2d(3, stem, 5, 2, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU()
         )
         blocks: list[nn.Module] = []
-        for inner, outer in zip(widths, stages, strict=False):
+        for inner, outer in pairwise(widths):
             blocks += [_Block(inner, outer, 2), _Block(outer, outer, 1)]
         self.blocks = nn.Sequential(*blocks)
         self.penultimate = nn.Linear(stages[-1] * 16, features)

@@ -100,6 +100,7 @@ def _read_matlab(path: Path, subject: int) -> _MatDesign:
 
     try:
         content = loadmat(path)
+    # NotImplementedError is scipy's answer to MATLAB 7.3 files.
     except (ValueError, TypeError, OSError, EOFError, NotImplementedError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidInput(f"cannot be read as a MATLAB file: {reason}", where=str(path)) from error
