@@ -18,12 +18,19 @@ HIGH_LEVEL: dict[str, dict[str, Any]] = {
         "prior": {"depth": 6, "heads": 12, "dim_head": 64, "ff_mult": 4, "timesteps": 100},
     },
     "scene": {
-        "hidden": 512,
-        "blocks": 2,
+        "hidden": 1024,
+        "blocks": 1,
         "dropout_in": 0.5,
         "dropout": 0.15,
         "projector_hidden": 256,
-        "prior": {"depth": 2, "heads": 4, "dim_head": 32, "ff_mult": 2, "timesteps": 100},
+        "prior": {
+            "depth": 2,
+            "heads": 4,
+            "dim_head": 32,
+            "ff_mult": 2,
+            "timesteps": 100,
+            "residual": True,
+        },
     },
 }
 
@@ -46,15 +53,15 @@ LOW_LEVEL: dict[str, dict[str, Any]] = {
     "scene": {
         "latent_channels": 4,
         "latent_size": 16,
-        "hidden": 512,
-        "blocks": 2,
+        "hidden": 1024,
+        "blocks": 1,
         "dropout_in": 0.5,
         "dropout": 0.25,
         "map_channels": 64,
         "map_size": 4,
-        "upsampler_channels": (32, 64, 128),
+        "upsampler_channels": (16, 32, 64),
         "layers_per_block": 1,
-        "norm_groups": 16,
+        "norm_groups": 8,
         "maps_width": 128,
     },
 }

@@ -19,12 +19,12 @@ from mindeye_cli.simulate.subject import Subject
 def write_truth(folder: Path, subject: Subject, design: Design) -> None:
     """Write `SUBJECT.npz` (arrays) and `SUBJECT.json` (names) into `folder`.
 
-    Arrays over voxels are in C order of the mask. `early_*` and `category_*` hold one row for each
-    voxel listed in `early_voxel` and `category_voxel`. `response` has one row per 10k number:
+    Arrays over voxels are in C order of the mask. `early_*` and `object_*` hold one row for each
+    voxel listed in `early_voxel` and `object_voxel`. `response` has one row per 10k number:
     responses without noise, in units of the SD of the trial noise.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    early, categories = subject.tuning.early, subject.tuning.categories
+    early, objects = subject.tuning.early, subject.tuning.objects
     arrays: dict[str, Any] = {
         "ijk": subject.anatomy.ijk,
         "left": subject.anatomy.left,
@@ -39,7 +39,7 @@ def write_truth(folder: Path, subject: Subject, design: Design) -> None:
         "response": subject.response,
         "image_73k": design.subjectim[subject.number - 1],
     }
-    for prefix, part in (("early", early), ("category", categories)):
+    for prefix, part in (("early", early), ("object", objects)):
         arrays |= {f"{prefix}_{name}": getattr(part, name) for name in part.__slots__}
     np.savez(folder / f"{subject.name}.npz", allow_pickle=False, **arrays)
     write_json(

@@ -7,6 +7,7 @@ Shapes: `B` batch, `C` latent channels, `H W` latent side, `P` positions, `M` wi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,6 +31,9 @@ class LowLossConfig:
 
     Attributes
     ----------
+    error : {"mae", "mse"}
+        Absolute or squared error of the latents. The absolute error seeks the median of what the
+        response leaves open, which is often the bare background; the squared one its mean.
     scaling_factor : float
         Of the autoencoder: errors are counted in its own, unscaled latents.
     contrastive : float
@@ -42,6 +46,7 @@ class LowLossConfig:
     temperature : float
     """
 
+    error: Literal["mae", "mse"] = "mae"
     scaling_factor: float = 0.18215
     contrastive: float = 0.1
     teacher: str = "vicregl-convnext-xl:maps"
@@ -113,10 +118,10 @@ class LowLevelTask:
             self.training, self.config.data, items, self.config.seed, moment.epoch, moment.step
         )
         if self.teacher is None or self.augmented is None:
-            error = latent_loss(self.model(voxels), target, losses.scaling_factor)
+            error = latent_loss(self.model(voxels), target, losses.scaling_factor, losses.error)
             return error, {"latent": error}
         latents, maps = self.model(voxels, with_maps=True)
-        error = latent_loss(latents, target, losses.scaling_factor)
+        error = latent_loss(latents, target, losses.scaling_factor, losses.error)
         contrastive = soft_contrastive(
             token_rows(maps),
             token_rows(self.teacher[rows]),
@@ -135,15 +140,16 @@ class LowLevelTask:
         target = self.validation.targets
         predicted = self.model(self.validation.means())
         factor = self.config.losses.scaling_factor
-        error = float(latent_loss(predicted, target, factor))
+        errors = {
+            kind: float(latent_loss(predicted, target, factor, kind)) for kind in ("mae", "mse")
+        }
         pairs = torch.stack([predicted.flatten(1), target.flatten(1)])
         pairs = pairs - pairs.mean(dim=2, keepdim=True)
         correlation = torch.cosine_similarity(pairs[0], pairs[1]).mean()
         return {
-            "mae": error,
-            "mse": float(latent_loss(predicted, target, factor, "mse")),
+            **errors,
             "correlation": float(correlation),
-            "fit": -error,
+            "fit": -errors[self.config.losses.error],
         }
 
 

@@ -12,7 +12,7 @@ HIGH_LEVEL: dict[str, dict[str, Any]] = {
     "paper": {},
     "scene": {
         "data": {"repeats": "random-convex", "validation": 0.05},
-        "optim": {"epochs": 50, "batch": 128, "lr": 3e-3, "weight_decay": 0.1, "warmup": 0.1},
+        "optim": {"epochs": 50, "batch": 128, "lr": 5e-3, "weight_decay": 1.0, "warmup": 0.1},
         "losses": {
             "mixco_beta": 1.0,
             "mixco_fraction": 1.0,
@@ -31,7 +31,7 @@ LOW_LEVEL: dict[str, dict[str, Any]] = {
     },
     "scene": {
         "data": {"repeats": "random-convex", "validation": 0.05},
-        "optim": {"epochs": 16, "batch": 64, "lr": 1e-3, "weight_decay": 0.1, "warmup": 0.1},
-        "losses": {"scaling_factor": 1.0, "teacher": "scene-clip:tokens"},
+        "optim": {"epochs": 24, "batch": 64, "lr": 3e-3, "weight_decay": 1.0, "warmup": 0.1},
+        "losses": {"error": "mse", "scaling_factor": 1.0, "teacher": "scene-clip:tokens"},
     },
 }

@@ -1,4 +1,4 @@
-"""Areas respond to what they should: orientation, place, colour, category."""
+"""Areas respond to what they should: orientation, colour, and objects' kind, place and colour."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import pytest
 from skimage.filters import gabor
 
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.core.scenes import CATEGORIES, Scene, render, sample_scene, simulation_seed
+from mindeye_cli.core.scenes import (
+    CATEGORIES,
+    COLOURS,
+    Scene,
+    render,
+    sample_scene,
+    simulation_seed,
+)
 from mindeye_cli.simulate.anatomy import Anatomy, build_anatomy
 from mindeye_cli.simulate.areas import AREAS
-from mindeye_cli.simulate.categories import category_response
 from mindeye_cli.simulate.early import early_response
 from mindeye_cli.simulate.filters import ORIENTATIONS, WAVELENGTHS, channel_maps
+from mindeye_cli.simulate.objects import object_response
 from mindeye_cli.simulate.tuning import Tuning, draw_tuning
 
 
@@ -121,7 +128,7 @@ def one_object(scene: Scene, **changes: object) -> Scene:
 def test_category_areas_prefer_their_category_wherever_it_is(
     anatomy: Anatomy, tuning: Tuning, scenes: list[Scene]
 ) -> None:
-    names = np.array([area.name for area in AREAS])[anatomy.area[tuning.categories.voxel]]
+    names = np.array([area.name for area in AREAS])[anatomy.area[tuning.objects.voxel]]
     places = [(0.3, 0.3), (0.7, 0.3), (0.5, 0.7)]
     for area, favourite in (
         ("FFA-1", "face"),
@@ -136,7 +143,7 @@ def test_category_areas_prefer_their_category_wherever_it_is(
                 one_object(scenes[0], category=kind, x=x, y=y, size=0.4, variant=0)
                 for kind in CATEGORIES
             ]
-            response = category_response(tuning.categories, shown)[:, voxels].mean(1)
+            response = object_response(tuning.objects, shown)[:, voxels].mean(1)
             best.append(CATEGORIES[int(response.argmax())])
         assert best == [favourite] * len(places)
 
@@ -144,10 +151,44 @@ def test_category_areas_prefer_their_category_wherever_it_is(
 def test_category_areas_respond_more_to_larger_objects(
     anatomy: Anatomy, tuning: Tuning, scenes: list[Scene]
 ) -> None:
-    names = np.array([area.name for area in AREAS])[anatomy.area[tuning.categories.voxel]]
+    names = np.array([area.name for area in AREAS])[anatomy.area[tuning.objects.voxel]]
     sizes = [one_object(scenes[0], category="face", x=0.5, y=0.5, size=s) for s in (0.2, 0.4, 0.6)]
-    small, middle, large = category_response(tuning.categories, sizes)[:, names == "FFA-1"].mean(1)
+    small, middle, large = object_response(tuning.objects, sizes)[:, names == "FFA-1"].mean(1)
     assert small < middle < large
+
+
+def test_lo_tells_where_an_object_is(
+    anatomy: Anatomy, tuning: Tuning, scenes: list[Scene]
+) -> None:
+    """An object's side and height decide which LO voxels it drives; a face area hardly cares."""
+    names = np.array([area.name for area in AREAS])[anatomy.area[tuning.objects.voxel]]
+    places = [(x, y) for x in (0.25, 0.75) for y in (0.25, 0.75)]
+    shown = [one_object(scenes[0], category="face", x=x, y=y, size=0.4) for x, y in places]
+    response = object_response(tuning.objects, shown)
+    for area, differs in (("LO", True), ("FFA-1", False)):
+        patterns = response[:, names == area]
+        spread = patterns.std(0).mean() / np.abs(patterns).mean()
+        assert (spread > 0.8) == differs
+    left = anatomy.left[tuning.objects.voxel][names == "LO"]
+    lo = response[:, names == "LO"]
+    assert lo[:2, ~left].mean() > 2 * lo[:2, left].mean()  # the left half: right hemisphere
+
+
+def test_vo_tells_an_objects_colour_whatever_the_object(
+    anatomy: Anatomy, tuning: Tuning, scenes: list[Scene]
+) -> None:
+    """The pattern of VO follows the colour across categories, that of FFA the category."""
+    names = np.array([area.name for area in AREAS])[anatomy.area[tuning.objects.voxel]]
+    paints = [COLOURS[name] for name in ("red", "green", "blue")]
+    shown = [
+        one_object(scenes[0], category=kind, rgb=rgb, x=0.5, y=0.5, size=0.4)
+        for kind in ("tool", "plant")
+        for rgb in paints
+    ]
+    patterns = object_response(tuning.objects, shown)[:, names == "VO"]
+    alike = np.corrcoef(patterns[:3], patterns[3:])[:3, 3:]
+    assert np.diag(alike).min() > 0.9
+    assert alike[~np.eye(3, dtype=bool)].max() < 0.6
 
 
 def test_every_area_has_its_share_of_voxels(anatomy: Anatomy) -> None:

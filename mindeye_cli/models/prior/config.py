@@ -28,6 +28,10 @@ class PriorConfig:
     scale : float
         The target is multiplied by this before noising and divided after sampling. 0 stands for
         sqrt(token width), right for targets whose tokens have unit norm; see `target_scale`.
+    residual : bool
+        Predict the difference from the brain tokens, which start as the answer. The published
+        prior does not; a short schedule needs it, together with a backbone that is itself fitted
+        to the scaled target (`losses.regression`).
     """
 
     depth: int = 6
@@ -41,6 +45,7 @@ class PriorConfig:
     position_buckets: int = 32
     position_max: int = 128
     scale: float = 0.0
+    residual: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what the network cannot be built with."""

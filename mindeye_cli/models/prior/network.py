@@ -56,6 +56,9 @@ class PriorNetwork(nn.Module):
         self.null_condition = nn.Parameter(torch.randn(tokens, width))
         self.null_image = nn.Parameter(torch.randn(tokens, width))
         self.transformer = PriorTransformer(width, config)
+        self.residual = config.residual
+        if config.residual:
+            nn.init.zeros_(self.transformer.to_out.weight)
 
     def forward(
         self,
@@ -88,4 +91,4 @@ class PriorNetwork(nn.Module):
             noisy = torch.where(drop_image[:, None, None], self.null_image, noisy)
         sequence = torch.cat((condition, self.time(times)[:, None], noisy + self.position), dim=1)
         out: Tensor = self.transformer(sequence)[:, -noisy.shape[1] :]
-        return out
+        return condition + out if self.residual else out
