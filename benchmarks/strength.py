@@ -19,7 +19,7 @@ from mindeye_cli.core.trials import training_trials
 from mindeye_cli.train.data import split_items
 from mindeye_store import open_store
 
-STRENGTHS = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.85, 1.0)
+STRENGTHS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SHOWN = ("pixcorr", "ssim", "twoway_scene_clip", "twoway_scene_net")
 
 

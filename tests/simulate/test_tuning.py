@@ -157,9 +157,7 @@ def test_category_areas_respond_more_to_larger_objects(
     assert small < middle < large
 
 
-def test_lo_tells_where_an_object_is(
-    anatomy: Anatomy, tuning: Tuning, scenes: list[Scene]
-) -> None:
+def test_lo_tells_where_an_object_is(anatomy: Anatomy, tuning: Tuning, scenes: list[Scene]) -> None:
     """An object's side and height decide which LO voxels it drives; a face area hardly cares."""
     names = np.array([area.name for area in AREAS])[anatomy.area[tuning.objects.voxel]]
     places = [(x, y) for x in (0.25, 0.75) for y in (0.25, 0.75)]

@@ -134,3 +134,21 @@ def test_dropped_inputs_give_way_to_their_own_null_table():
     torch.testing.assert_close(lacks[1], full[1])
     assert not torch.allclose(lacks[0], full[0])
     assert not torch.allclose(blind[0], full[0])
+
+
+def test_a_residual_prior_starts_at_the_brain_tokens_and_adds_to_them():
+    torch.manual_seed(0)
+    sizes = {"depth": 1, "heads": 2, "dim_head": 4, "ff_mult": 1}
+    net = PriorNetwork(3, 8, PriorConfig(**sizes, residual=True))
+    noisy, condition, times = torch.randn(2, 3, 8), torch.randn(2, 3, 8), torch.tensor([5, 60])
+    assert torch.equal(net(noisy, times, condition), condition)
+    # Dropped brain tokens give way to the learned table in the answer too.
+    drop = torch.tensor([True, False])
+    found = net(noisy, times, condition, drop_condition=drop)
+    assert torch.equal(found, torch.stack([net.null_condition, condition[1]]))
+    plain = PriorNetwork(3, 8, PriorConfig(**sizes))
+    torch.nn.init.normal_(net.transformer.to_out.weight)
+    plain.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        added = net(noisy, times, condition) - condition
+        assert torch.allclose(added, plain(noisy, times, condition), atol=1e-5)
