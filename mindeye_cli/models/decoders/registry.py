@@ -29,7 +29,7 @@ DECODERS = {
         space="scene-clip:tokens",
         latent_space="scene-vae",
         tokens=17,
-        defaults=Sampling(steps=20, guidance=3.5, strength=0.6),
+        defaults=Sampling(steps=20, guidance=3.5, strength=0.8),
     ),
 }
 
