@@ -16,7 +16,11 @@ import nibabel
 import numpy as np
 import scipy.io
 
-BANDS = {"V1-V3": (0.20, 0.25), "category areas": (0.08, 0.15)}
+BANDS = {
+    "V1-V3": (0.20, 0.25),
+    "category areas": (0.08, 0.15),
+    "LO and VO": (0.08, 0.15),
+}
 
 
 def single_trial_ceiling(root: Path, subject: str) -> np.ndarray:
@@ -55,6 +59,7 @@ def main(root: Path) -> None:
             "V1-V3": tuned & (drive == "gabor"),
             "hV4": tuned & (drive == "colour"),
             "category areas": tuned & (drive == "category"),
+            "LO and VO": tuned & np.isin(drive, ["place", "surface"]),
             "untuned": ~tuned & (truth["dead"] == 0),
         }
         for name, voxels in groups.items():

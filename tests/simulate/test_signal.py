@@ -60,7 +60,8 @@ def test_ncsnr_file_follows_nsds_formula(files: Files) -> None:
 def test_ceilings_are_in_their_bands(default: Files) -> None:
     measured = ceiling(default)
     assert 0.20 <= np.median(measured[default.tuned("gabor")]) <= 0.25
-    assert 0.08 <= np.median(measured[default.tuned("category")]) <= 0.15
+    for drive in ("category", "place", "surface"):
+        assert 0.08 <= np.median(measured[default.tuned(drive)]) <= 0.15
     untuned = ~default.truth["tuned"] & (default.truth["dead"] == 0)
     assert np.median(measured[untuned]) < 0.02
 
@@ -72,7 +73,7 @@ def test_enough_voxels_are_untuned(default: Files) -> None:
 def test_mean_responses_follow_the_truth(default: Files) -> None:
     """The correlation of a mean of three is the square root of its noise ceiling."""
     measured = mean_response(default)
-    for drive in ("gabor", "colour", "category"):
+    for drive in ("gabor", "colour", "place", "surface", "category"):
         voxels = default.tuned(drive)
         amplitude = default.truth["amplitude"][voxels]
         expected = np.sqrt(amplitude**2 / (amplitude**2 + 1 / 3))

@@ -22,14 +22,14 @@ class DecoderFacts:
     defaults: Sampling
 
 
-# Guidance was chosen on held-out scenes (docs/built-in-models.md). `benchmarks/strength.py` draws
-# the curve over strengths on validation images; docs/reconstruction.md has what was seen of it.
+# Guidance was chosen on held-out scenes (docs/built-in-models.md); the strength is the published
+# one, looked at on validation images by `benchmarks/strength.py` (docs/reconstruction.md).
 DECODERS = {
     "scene": DecoderFacts(
         space="scene-clip:tokens",
         latent_space="scene-vae",
         tokens=17,
-        defaults=Sampling(steps=20, guidance=3.5, strength=0.8),
+        defaults=Sampling(steps=20, guidance=3.5, strength=0.85),
     ),
 }
 

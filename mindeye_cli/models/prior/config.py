@@ -30,7 +30,7 @@ class PriorConfig:
         sqrt(token width), right for targets whose tokens have unit norm; see `target_scale`.
     residual : bool
         Predict the difference from the brain tokens, which start as the answer. The published
-        prior does not; a short schedule needs it, together with a backbone that is itself fitted
+        prior does not. It is meant for short schedules and for a backbone that is itself fitted
         to the scaled target (`losses.regression`).
     """
 

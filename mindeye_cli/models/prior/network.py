@@ -1,8 +1,8 @@
 """The prior's denoiser: brain tokens and a noisy image embedding in, the clean embedding out.
 
 Shapes: `B` batch, `T` tokens, `D` token width. Sequence: T brain tokens, one time token, T noisy
-image tokens; the last T positions are the output (Scotti et al. 2023, section 3.3 and
-appendix A.3.1).
+image tokens; the last T positions are the output, or with `residual` what is added to the brain
+tokens (Scotti et al. 2023, section 3.3 and appendix A.3.1).
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class PriorNetwork(nn.Module):
         times : Tensor, shape (B,), int64
             Step of the noise schedule of each sample.
         condition : Tensor, shape (B, T, D)
-            Brain tokens, neither scaled nor normalised.
+            Brain tokens, neither scaled nor normalised; with `residual` they are a first guess of
+            the answer.
         drop_condition, drop_image : Tensor, shape (B,), bool, optional
             Samples whose brain or noisy tokens give way to the learned null tables.
 
