@@ -155,7 +155,7 @@ class HighLevelPredictor:
     @torch.no_grad()
     def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
         """See `Predictor`."""
-        tokens = self.model.backbone(torch.from_numpy(voxels))
+        tokens = self.model.backbone([torch.from_numpy(voxels)])
         if output == "retrieval":
             tokens = self.model.projector(tokens)
         if output != "prior":
@@ -188,7 +188,7 @@ class LowLevelPredictor:
     @torch.no_grad()
     def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
         """See `Predictor`."""
-        return np.asarray(self.model(torch.from_numpy(voxels)).numpy())
+        return np.asarray(self.model([torch.from_numpy(voxels)]).numpy())
 
 
 class RidgePredictor:

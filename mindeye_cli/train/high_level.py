@@ -132,7 +132,7 @@ class HighLevelTask:
         if losses.prior > 0.0:
             rows = self.training.image_rows[items]
             sources = [torch_generator(seed, "prior", moment.step, int(row)) for row in rows]
-        output = self.model(voxels, target if sources else None, sources)
+        output = self.model([voxels], target if sources else None, sources)
         total, parts = voxels.new_zeros(()), {}
         if losses.contrastive > 0.0:
             predicted, wanted = unit_rows(output.retrieval), unit_rows(target)
@@ -173,7 +173,7 @@ class HighLevelTask:
         """Retrieval among the validation images by mean responses, and the prior's loss."""
         if not len(self.validation):
             return {}
-        tokens = self.model.backbone(self.validation.means())
+        tokens = self.model.backbone([self.validation.means()])
         metrics: dict[str, float] = {}
         if self.config.losses.contrastive > 0.0:
             similarity = cosine(

@@ -118,9 +118,9 @@ class LowLevelTask:
             self.training, self.config.data, items, self.config.seed, moment.epoch, moment.step
         )
         if self.teacher is None or self.augmented is None:
-            error = latent_loss(self.model(voxels), target, losses.scaling_factor, losses.error)
+            error = latent_loss(self.model([voxels]), target, losses.scaling_factor, losses.error)
             return error, {"latent": error}
-        latents, maps = self.model(voxels, with_maps=True)
+        latents, maps = self.model([voxels], with_maps=True)
         error = latent_loss(latents, target, losses.scaling_factor, losses.error)
         contrastive = soft_contrastive(
             token_rows(maps),
@@ -138,7 +138,7 @@ class LowLevelTask:
         if not len(self.validation):
             return {}
         target = self.validation.targets
-        predicted = self.model(self.validation.means())
+        predicted = self.model([self.validation.means()])
         factor = self.config.losses.scaling_factor
         errors = {
             kind: float(latent_loss(predicted, target, factor, kind)) for kind in ("mae", "mse")

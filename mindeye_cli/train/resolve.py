@@ -37,7 +37,7 @@ def high_level_config(request: TrainRequest, data: TrainingData) -> HighLevelTra
             fix="train low-level on latents; high-level takes (tokens, width) or (width,)",
         )
     tokens, width = shape if len(shape) == 2 else (1, shape[0])
-    sizes = {"n_voxels": data.n_voxels, "tokens": tokens, "width": width}
+    sizes = {"n_voxels": (data.n_voxels,), "tokens": tokens, "width": width}
     name = preset_name(request, HIGH_LEVEL)
     published = presets.HIGH_LEVEL[name]
     rms = float(data.responses.targets.square().mean().sqrt())
@@ -74,7 +74,7 @@ def low_level_config(request: TrainRequest, data: TrainingData) -> LowLevelTrain
             where=f"targets/{request.space}",
             fix="name a latent space, such as --space scene-vae",
         )
-    sizes = {"n_voxels": data.n_voxels, "latent_channels": shape[0], "latent_size": shape[1]}
+    sizes = {"n_voxels": (data.n_voxels,), "latent_channels": shape[0], "latent_size": shape[1]}
     name = preset_name(request, LOW_LEVEL)
     config = load_config(
         LowLevelTraining,
@@ -87,7 +87,7 @@ def low_level_config(request: TrainRequest, data: TrainingData) -> LowLevelTrain
     return replace(config, model=model)
 
 
-def _refuse_other_sizes(model: Any, sizes: Mapping[str, int]) -> None:
+def _refuse_other_sizes(model: Any, sizes: Mapping[str, Any]) -> None:
     for key, value in sizes.items():
         if getattr(model, key) != value:
             raise UsageProblem(

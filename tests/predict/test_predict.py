@@ -94,8 +94,8 @@ def test_high_level_outputs(made, tmp_path):
     head = load_file(made / "high" / "model.safetensors")
     stem = torch.nn.functional.linear(
         torch.from_numpy(voxels),
-        head["backbone.stem.linear.weight"],
-        head["backbone.stem.linear.bias"],
+        head["backbone.stem.linears.0.weight"],
+        head["backbone.stem.linears.0.bias"],
     )
     assert stem.shape == (6, 16)
 

@@ -22,7 +22,7 @@ def test_error_of_the_latents(kind: str, distance: np.ufunc) -> None:
     draw = np.random.default_rng(0)
     sizes = {"latent_channels": 2, "latent_size": 4, "map_channels": 4, "map_size": 1}
     tower = {"hidden": 8, "blocks": 1, "upsampler_channels": (4, 4, 4), "norm_groups": 2}
-    model_config = LowLevelConfig(n_voxels=V, maps_width=4, layers_per_block=1, **sizes, **tower)
+    model_config = LowLevelConfig(n_voxels=(V,), maps_width=4, layers_per_block=1, **sizes, **tower)
     responses = ResponseSet(
         voxels=torch.from_numpy(draw.standard_normal((N, V)).astype(np.float32)),
         repeats=torch.arange(N)[:, None],
@@ -41,7 +41,7 @@ def test_error_of_the_latents(kind: str, distance: np.ufunc) -> None:
     moment = Moment(step=0, epoch=0, epochs=1)
     total, _ = task.loss(np.array([3, 1]), moment)
     with torch.no_grad():
-        predicted = model(responses.voxels).numpy()
+        predicted = model([responses.voxels]).numpy()
     apart = distance((predicted - responses.targets.numpy()) / 0.5)
     np.testing.assert_allclose(total.item(), apart[[3, 1]].mean(), rtol=1e-5)
     with torch.no_grad():

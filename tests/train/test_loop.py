@@ -206,7 +206,7 @@ def test_bad_requests(make_store, tmp_path):
     with pytest.raises(UsageProblem, match="larger than"):
         train_high_level(request(store, run, "optim.batch=500"))
     with pytest.raises(UsageProblem, match="contradicts"):
-        train_high_level(request(store, run, "model.n_voxels=3"))
+        train_high_level(request(store, run, "model.n_voxels=[3]"))
     with pytest.raises(UsageProblem, match="did you mean"):
         train_high_level(request(store, run, "optim.epoch=3"))
     with pytest.raises(UsageProblem, match="subjects named"):

@@ -27,7 +27,7 @@ def test_squared_error_of_the_backbone(contrastive: float) -> None:
     )
     sizes = {"hidden": 8, "blocks": 1, "projector_hidden": 8, "with_prior": False}
     config = HighLevelTraining(
-        model=HighLevelConfig(n_voxels=V, tokens=T, width=D, **sizes),
+        model=HighLevelConfig(n_voxels=(V,), tokens=T, width=D, **sizes),
         data=DataConfig(repeats="mean"),
         losses=HighLossConfig(
             contrastive=contrastive, prior=0.0, regression=2.0, mixco_fraction=0.0
@@ -39,7 +39,7 @@ def test_squared_error_of_the_backbone(contrastive: float) -> None:
     items = np.array([4, 1, 3])
     total, parts = task.loss(items, Moment(step=0, epoch=0, epochs=10))
     with torch.no_grad():
-        tokens = model.backbone(responses.voxels[items]).numpy().reshape(-1, T, D)
+        tokens = model.backbone([responses.voxels[items]]).numpy().reshape(-1, T, D)
     expected = np.mean((tokens - responses.targets.numpy()[items]) ** 2)
     np.testing.assert_allclose(parts["regression"].item(), expected, rtol=1e-5)
     rest = parts["contrastive"].item() if contrastive else 0.0
