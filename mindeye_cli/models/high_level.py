@@ -81,6 +81,8 @@ class HighLevelModel(nn.Module):
         Sizes.
     """
 
+    compiled = ("backbone", "projector", "prior.net")
+
     def __init__(self, config: HighLevelConfig) -> None:
         super().__init__()
         self.config = config

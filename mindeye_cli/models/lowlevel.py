@@ -103,6 +103,8 @@ class LowLevelModel(nn.Module):
         Sizes.
     """
 
+    compiled = ("backbone", "upsampler")
+
     def __init__(self, config: LowLevelConfig) -> None:
         super().__init__()
         self.config = config
