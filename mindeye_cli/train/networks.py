@@ -28,7 +28,7 @@ from mindeye_cli.train.loop import train_steps
 from mindeye_cli.train.recipes import Config, HighLevelRecipe, LowLevelRecipe, Recipe
 from mindeye_cli.train.request import TrainRequest
 from mindeye_cli.train.study import steps_per_epoch
-from mindeye_store import Store, UsageProblem, open_store
+from mindeye_store import UsageProblem, open_store
 
 
 def train_high_level(request: TrainRequest) -> Outcome:
