@@ -123,7 +123,7 @@ def _from_store(model: RunModel, request: PredictRequest) -> Arrays:
     """Outputs for one split of one subject."""
     assert request.store is not None
     store = open_store(request.store)
-    subject = subject_of_run(store, request.run, model.info, model.subject)
+    subject = subject_of_run(store, request.run, model.info, request.subject)
     trials = image_trials(subject, request.split)
     refuse_trained_images(request.run, model.info, request.split, trials.image_rows)
     if request.average == "voxels":
