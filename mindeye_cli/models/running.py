@@ -24,9 +24,7 @@ class Recomputing(nn.Module):
         """`function(*inputs)`, whose activations are kept or computed again."""
         if not (self.recompute and torch.is_grad_enabled()):
             return function(*inputs)
-        out: Tensor = checkpoint(
-            function, *inputs, use_reentrant=False, preserve_rng_state=False
-        )
+        out: Tensor = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
         return out
 
 

@@ -22,7 +22,7 @@ def refuse_launcher() -> None:
     """
     if world_size() > 1:
         raise UsageProblem(
-            "training runs in one process for now",
+            "a closed-form fit runs in one process",
             where="WORLD_SIZE",
             fix="start it without the launcher, one task",
         )

@@ -26,7 +26,7 @@ class Targets(Protocol):
         """Bytes of main or device memory."""
 
     def read(self, items: Rows, views: Rows | None = None) -> Tensor:
-        """Targets of some images, in the given views (plain ones by default), as stored (B, ...)."""
+        """Targets of some images (B, ...) as stored, in the given views or the plain ones."""
 
     def take(self, items: Rows) -> Targets:
         """The targets of some of the images only."""
