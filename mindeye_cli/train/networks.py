@@ -30,6 +30,9 @@ from mindeye_cli.train.request import TrainRequest
 from mindeye_cli.train.study import steps_per_epoch
 from mindeye_store import UsageProblem, open_store
 
+# Share of the recomputed activations that exist at once: one layer of the prior's six.
+RECOMPUTED = 6
+
 
 def train_high_level(request: TrainRequest) -> Outcome:
     """Train backbone, projector and prior.
@@ -173,8 +176,12 @@ def _plan(recipe: Recipe, config: Config, sizes: DataSizes, engine: Engine) -> d
     with torch.device("meta"):
         model = recipe.model(config)
     model.train()
-    save_memory(model, optim.checkpointing)
     activations = memory.activation_bytes(model, lambda: recipe.example(config, model, share))
+    if optim.checkpointing:
+        save_memory(model, True)
+        kept = memory.activation_bytes(model, lambda: recipe.example(config, model, share))
+        # Pieces are computed again one at a time; the largest is a layer's, or the projector.
+        activations = kept + (activations - kept) // RECOMPUTED
     needs = memory.plan(
         model,
         optim,
