@@ -16,14 +16,9 @@ from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.threads import threads
 from mindeye_cli.models.running import compile_parts, save_memory
 from mindeye_cli.train import folder, initial, memory
-from mindeye_cli.train.data import (
-    DataSizes,
-    TrainingData,
-    describe,
-    load_training_data,
-    measure,
-)
+from mindeye_cli.train.data import TrainingData, load_training_data
 from mindeye_cli.train.engine import Engine
+from mindeye_cli.train.facts import DataSizes, describe, measure
 from mindeye_cli.train.loop import train_steps
 from mindeye_cli.train.recipes import Config, HighLevelRecipe, LowLevelRecipe, Recipe
 from mindeye_cli.train.request import TrainRequest
