@@ -103,7 +103,7 @@ def _views(options: TargetOptions, store: Store, plain: Source) -> list[Source]:
         raise UsageProblem(
             "a user's array has no encoder to make views with",
             where="--views",
-            fix="give the altered pictures' rows: --space array:NAME@view1 --from FILE.npy",
+            fix=f"give the altered pictures' rows: --space {options.space}@view1 --from FILE.npy",
         )
     images = store.images
     ids = images.ids if options.views else []
