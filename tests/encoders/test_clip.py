@@ -182,7 +182,7 @@ def test_models_weights_and_tags_that_are_not_there(tiny: tuple[Any, Path], tmp_
     with pytest.raises(MissingResource, match=r"laion/CLIP-ViT-B-32.*--weights"):
         load_encoder("open_clip:ViT-B-32:laion2b_s34b_b79k")
     (tmp_path / "damaged.safetensors").write_bytes(b"text")
-    with pytest.raises(InvalidInput, match=f"not weights of {NAME}"):
+    with pytest.raises(InvalidInput, match="not safetensors"):
         load_encoder(f"open_clip:{NAME}:mine", tmp_path / "damaged.safetensors")
     save_file({"visual.proj": torch.zeros(2, 2)}, tmp_path / "other.safetensors")
     with pytest.raises(InvalidInput, match=f"not weights of {NAME}"):

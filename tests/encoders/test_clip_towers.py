@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from mindeye_cli.models.encoders import load_encoder
-from mindeye_store import InvalidInput, UsageProblem
+from mindeye_store import InvalidInput, MissingResource, UsageProblem
 
 SIDE = 32
 OUT = 12
@@ -92,7 +92,10 @@ def test_a_torch_file_or_the_image_tower_alone_will_do(
     space = "open_clip:tower-vit:random:tokens"
     expected = load_encoder(space, weights / "tower-vit.safetensors")
     state = load_file(weights / "tower-vit.safetensors")
-    torch.save({"state_dict": state}, tmp_path / "whole.pt")
+    torch.save(
+        {"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}},
+        tmp_path / "whole.pt",
+    )
     save_file(
         {key: value for key, value in state.items() if key.startswith("visual.")},
         tmp_path / "image.safetensors",
@@ -123,11 +126,17 @@ def test_weights_that_do_not_fit_are_refused(weights: Path, tmp_path: Path) -> N
             load_encoder("open_clip:tower-vit:random", tmp_path / f"{name}.safetensors")
         assert len(str(caught.value).splitlines()) == 1
     torch.save({"state_dict": {"visual.proj": Path("x")}}, tmp_path / "pickled.pt")
-    with pytest.raises(InvalidInput, match="not weights of tower-vit: .*"):
-        load_encoder("open_clip:tower-vit:random", tmp_path / "pickled.pt")
+    torch.save([torch.zeros(2)], tmp_path / "list.pt")
     (tmp_path / "text.pt").write_text("text")
-    with pytest.raises(InvalidInput, match="neither a safetensors nor a torch file"):
-        load_encoder("open_clip:tower-vit:random", tmp_path / "text.pt")
+    (tmp_path / "text.safetensors").write_text("text")
+    for name, says in (
+        ("pickled.pt", "other objects than plain tensors"),
+        ("list.pt", "no tensors by name"),
+        ("text.pt", "not a torch checkpoint"),
+        ("text.safetensors", "not safetensors"),
+    ):
+        with pytest.raises(InvalidInput, match=says):
+            load_encoder("open_clip:tower-vit:random", tmp_path / name)
 
 
 def test_the_published_fit_and_interpolation_are_kept(
@@ -150,3 +159,25 @@ def test_the_published_fit_and_interpolation_are_kept(
     monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *a: {"resize_mode": "longest"})
     with pytest.raises(UsageProblem, match="fitted by 'longest'"):
         load_encoder("open_clip:tower-vit:tag", file)
+
+
+def test_weights_come_from_the_cache_of_repositories(
+    weights: Path, images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+    import open_clip
+
+    monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *a: {"hf_hub": "some/tower/"})
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    space = "open_clip:tower-vit:published"
+    with pytest.raises(MissingResource, match=r"weights of some/tower .*--weights PATH"):
+        load_encoder(space)
+    snapshot = tmp_path / "models--some--tower" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot.parent.parent / "refs").mkdir()
+    (snapshot.parent.parent / "refs" / "main").write_text("abc")
+    file = weights / "tower-vit.safetensors"
+    (snapshot / "open_clip_model.safetensors").write_bytes(file.read_bytes())
+    found, given = load_encoder(space), load_encoder(space, file)
+    assert found.fingerprint == given.fingerprint
+    assert np.array_equal(found.encode(images), given.encode(images))

@@ -5,19 +5,14 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile, is_zipfile
 
 from mindeye_cli.models.encoders.cache import Repository, cached_folder
+from mindeye_cli.models.torch_file import read_torch_file
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 # open_clip's names of a checkpoint in a repository, the safe format first.
 CHECKPOINTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-_LOAD_ERRORS = (
-    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError),
-    *(BadZipFile, UnpicklingError),
-)
 SIZES = {"ViT-L-14-quickgelu": "1.7 GB"}
 _VISUAL = "visual."
 # The image tower does not depend on the text tower, and some of those want a download to be built.
@@ -108,20 +103,35 @@ def _build(model: str, quick_gelu: bool) -> Any:
 def _strict(network: Any, model: str, path: Path) -> Any:
     """The image tower with a checkpoint's weights: all of them, and no others."""
     from open_clip.convert import convert_state_dict
-    from open_clip.factory import load_state_dict
-    from safetensors import SafetensorError
 
-    if path.suffix != ".safetensors" and not is_zipfile(path):
-        raise InvalidInput("neither a safetensors nor a torch file", where=str(path))
+    state = _state(path)
     try:
-        state = convert_state_dict(network, load_state_dict(str(path), weights_only=True))
+        state = convert_state_dict(network, state)
         own = {key[len(_VISUAL) :]: state[key] for key in state if key.startswith(_VISUAL)}
         if not own:
             raise KeyError(f"no weights are named {_VISUAL}*")
         network.visual.load_state_dict(own, strict=True)
-    except (*_LOAD_ERRORS, SafetensorError) as error:
+    except (RuntimeError, KeyError, AttributeError, TypeError) as error:
         raise InvalidInput(f"not weights of {model}: {_reason(error)}", where=str(path)) from error
     return network.visual
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Tensors by name; a training checkpoint has them inside, and DDP writes a prefix."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InvalidInput(f"not safetensors: {_reason(error)}", where=str(path)) from error
+    saved = read_torch_file(path)
+    if isinstance(saved, dict):
+        saved = saved.get("state_dict", saved)
+    if not isinstance(saved, dict) or not all(isinstance(key, str) for key in saved):
+        raise InvalidInput("the file holds no tensors by name", where=str(path))
+    return {key.removeprefix("module."): value for key, value in saved.items()}
 
 
 def _reason(error: Exception) -> str:
