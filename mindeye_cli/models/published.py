@@ -21,7 +21,7 @@ from mindeye_cli.models.published_sizes import high_level_sizes, low_level_sizes
 from mindeye_store.errors import InvalidInput
 
 BACKBONE_NAMES = [
-    (r"^backbone\.stem\.linear\.", "lin0.0."),
+    (r"^backbone\.stem\.linears\.0\.", "lin0.0."),
     (r"^backbone\.stem\.norm\.", "lin0.1."),
     (r"^backbone\.blocks\.(\d+)\.linear\.", r"mlp.\1.0."),
     (r"^backbone\.blocks\.(\d+)\.norm\.", r"mlp.\1.1."),

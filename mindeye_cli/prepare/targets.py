@@ -112,6 +112,8 @@ def _write(
         "encoder": encoder.description,
         "images": images,
     }
+    if "view" in encoder.description:
+        attrs["view_of"] = encoder.description["view"]["of"]
     name = f"targets/{encoder.space}/{segment}"
     with store.write_bundle(name, plan=plan, attrs=attrs, part=part) as writer:
         array = writer.array("rows", shape=(len(rows), *encoder.shape), dtype=encoder.dtype)

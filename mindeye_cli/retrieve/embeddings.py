@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.retrieval_scores import cosine
+from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo, read_run
 from mindeye_cli.core.trials import (
     ImageTrials,
     average_trials,
     image_trials,
-    mask_fingerprint,
     refuse_trained_images,
     training_trials,
 )
 from mindeye_cli.models.run_model import RunModel, load_run
-from mindeye_store.errors import InvalidInput, UsageProblem
+from mindeye_store.errors import InvalidInput
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -80,6 +80,8 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
     InvalidInput
         A run that has no retrieval output, other voxels or another encoder's targets, that was
         trained on the test images, or whose predictions are not finite.
+    UsageProblem
+        Which of the run's subjects is not said, or it has none of that name.
     """
     info = read_run(run)
     if info.kind not in OUTPUT:
@@ -88,15 +90,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
             where=str(run),
             fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
         )
-    name = subject or _only_subject(info)
-    source = store.subject(name)
-    if mask_fingerprint(source) != info.details["mask"]:
-        raise InvalidInput(
-            f"{name} has other voxels ({source.voxels.shape[1]}) than those that the run was"
-            f" trained on ({info.n_voxels})",
-            where=str(run),
-            fix="give a run trained on this subject, or --subject",
-        )
+    source = subject_of_run(store, run, info, subject)
     targets = store.target(info.space)
     if str(targets.attrs["fingerprint"]) != info.targets:
         raise InvalidInput(
@@ -106,7 +100,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         )
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows)
-    brain, image_of_row = _embed(load_run(run), info.kind, source, trials, average)
+    brain, image_of_row = _embed(load_run(run, source.name), info.kind, source, trials, average)
     if not np.isfinite(brain).all():
         raise InvalidInput("the run's predictions are not finite", where=str(run))
     centre = None
@@ -119,7 +113,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         image_rows=trials.image_rows,
         ids=[ids[row] for row in trials.image_rows],
         info=info,
-        subject=name,
+        subject=source.name,
     )
 
 
@@ -147,13 +141,3 @@ def _embed(
     means = np.add.reduceat(each.astype(np.float64), trials.starts[:-1], axis=0)
     counts = trials.counts.reshape(-1, *([1] * (each.ndim - 1)))
     return means / counts, positions
-
-
-def _only_subject(info: RunInfo) -> str:
-    if len(info.subjects) != 1:
-        raise UsageProblem(
-            f"the run was trained on {len(info.subjects)} subjects",
-            where="--subject",
-            fix=f"name one of {', '.join(info.subjects)}",
-        )
-    return info.subjects[0]

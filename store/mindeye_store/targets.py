@@ -16,6 +16,8 @@ from mindeye_store.views import split_view
 ROWS = "rows"
 # Optional attribute of a targets bundle: content fingerprint of the images it was made of.
 IMAGES = "images"
+# Optional attribute of a view's bundle: fingerprint of the plain targets' encoder.
+VIEW_OF = "view_of"
 
 
 def prepare_command(store: Path, space: str) -> str:
@@ -41,6 +43,8 @@ def open_target(store: Path, images: Images, space: str, kind: ReaderKind) -> Re
             where=str(store),
             fix=f"mindeye store rm {store} targets/{space}",
         )
+    if split_view(space)[1]:
+        _refuse_view_of_another(store, list(folders.values()), space)
     parts: list[Reader | None] = []
     for segment, count in zip(images.segments, images.counts, strict=True):
         folder = folders.get(segment)
@@ -64,5 +68,18 @@ def _refuse_other_images(store: Path, folder: Path, space: str) -> None:
         raise InvalidInput(
             f"the targets {space!r} were made of other images than the store's",
             where=str(folder),
+            fix=f"mindeye store rm {store} targets/{space}; {prepare_command(store, space)}",
+        )
+
+
+def _refuse_view_of_another(store: Path, folders: list[Path], space: str) -> None:
+    """A view of an encoder that has since been replaced under the plain space's name."""
+    plain = group_folders(store / "targets" / encode(split_view(space)[0]))
+    held = {user_attributes(folder).get("fingerprint") for folder in plain}
+    made_of = {user_attributes(folder).get(VIEW_OF) for folder in folders} - {None}
+    if held and made_of - held:
+        raise InvalidInput(
+            f"{space!r} was made by another encoder than the plain targets",
+            where=str(store),
             fix=f"mindeye store rm {store} targets/{space}; {prepare_command(store, space)}",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,22 @@ def test_another_seed_is_not_mixed_in(store: Store, prepare: Callable[..., Any])
     assert "another encoder or seed" in refused.stderr
     assert f"store rm {store.path} targets/{SPACE}@view1" in refused.stderr
     assert store.fingerprint(f"targets/{SPACE}@view1/0000") == before
+
+
+def test_a_view_of_another_encoder_than_the_plain_one(
+    store: Store, prepare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mindeye_cli.prepare import target_sources
+
+    assert prepare("--views=1").code == 0
+    store.remove(f"targets/{SPACE}")
+    store.target(f"{SPACE}@view1")
+    known = target_sources.load_encoder(SPACE)
+    other = replace(known, description={**known.description, "weights": "other"})
+    monkeypatch.setattr(target_sources, "load_encoder", lambda *a: other)
+    assert prepare().code == 0
+    with pytest.raises(InvalidInput, match=f"another encoder.*rm .*{SPACE}@view1; .* --views 1"):
+        store.target(f"{SPACE}@view1")
 
 
 def test_what_cannot_be(store: Store, prepare: Callable[..., Any], tmp_path: Path) -> None:

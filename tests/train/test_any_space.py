@@ -108,6 +108,19 @@ def test_a_space_trains_and_retrieves_above_chance(
         assert rank["ci95"][1] < rank["permuted"]["range95"][0], (direction, rank)
 
 
+def test_views_are_trained_on(study: Path, tmp_path: Path, call_cli: Callable[..., Any]) -> None:
+    run, space = tmp_path / "run", ("--space", "pixels:4")
+    train = ("train", "high-level", study, run, "--subject=s1", *space, *TINY)
+    views = ("--set=data.views=1", "--set=optim.epochs=1", "--json")
+    assert call_cli("prepare", "targets", study, *space).code == 0
+    refused = call_cli(*train, *views)
+    assert refused.code == 4
+    assert "prepare targets" in refused.stderr and "--space pixels:4 --views 1" in refused.stderr
+    assert call_cli("prepare", "targets", study, *space, "--views=1").code == 0
+    trained = call_cli(*train, *views)
+    assert trained.code == 0, trained.stderr
+
+
 @pytest.mark.parametrize(
     ("space", "command"),
     [

@@ -7,6 +7,7 @@ Shapes: `B` batch, `N` sequence, `H` heads, `D` token width. Follows DALLE2-pyto
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from mindeye_cli.models.prior.attention import CosineAttention, rotary_angles
 from mindeye_cli.models.prior.config import PriorConfig
+from mindeye_cli.models.running import Recomputing
 
 
 class RelativeBias(nn.Module):
@@ -81,7 +83,7 @@ class StableNorm(nn.LayerNorm):
         return out
 
 
-class PriorTransformer(nn.Module):
+class PriorTransformer(Recomputing):
     """Bidirectional transformer over brain, time and image tokens.
 
     Parameters
@@ -108,7 +110,7 @@ class PriorTransformer(nn.Module):
         bias = self.position(x.shape[1])
         angles = rotary_angles(x.shape[1], self.rotary_dims, x.device)
         for attention, feed in zip(self.attentions, self.feeds, strict=True):
-            x = x + attention(x, bias, angles)
-            x = x + feed(x)
+            x = x + self.piece(partial(attention, bias=bias, angles=angles), x)
+            x = x + self.piece(feed, x)
         out: Tensor = self.to_out(self.norm(x))
         return out
