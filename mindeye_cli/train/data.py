@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core import fingerprint
 from mindeye_cli.core.trials import ImageTrials, mask_fingerprint, training_trials
-from mindeye_cli.models.encoders import view_space
 from mindeye_cli.train.config import DataConfig, Keep
 from mindeye_cli.train.facts import open_targets, split_items
 from mindeye_cli.train.memory import free_memory
 from mindeye_cli.train.responses import KeptTargets, ResponseSet, StoredTargets, Targets
 from mindeye_cli.train.study import StudySet, subject_seeds
-from mindeye_store import InvalidInput, Reader, Store, Subject
+from mindeye_store import InvalidInput, Reader, Store, Subject, view_space
 
 Rows = NDArray[np.int64]
 CHUNK = 512  # images read at once where all targets are passed through

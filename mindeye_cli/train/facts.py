@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.core.trials import training_trials
-from mindeye_cli.models.encoders import view_space
 from mindeye_cli.train.config import DataConfig
-from mindeye_store import InvalidInput, Reader, Store
+from mindeye_store import InvalidInput, Reader, Store, prepare_command, view_space
 
 Rows = NDArray[np.int64]
 
@@ -103,7 +102,7 @@ def open_targets(store: Store, space: str) -> Reader:
         raise InvalidInput(
             f"{len(missing)} segments of images have no targets",
             where=f"targets/{space}",
-            fix=f"mindeye prepare targets {store.path} --space {space}",
+            fix=prepare_command(store.path, space),
         )
     return target
 
