@@ -11,6 +11,7 @@ exit.json           code, reason and step of the last process (launchers hide ex
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -46,7 +47,8 @@ class RunInfo:
     seed : int
         Every draw of the run is a function of it.
     voxels, targets : str
-        Fingerprints of the training responses and of the target space, to refuse mixed stores.
+        Fingerprints of the training responses and of the target space, to refuse mixed stores;
+        empty where an imported run cannot tell.
     status : {"training", "finished"}
         `finished` once the final weights are in place.
     steps : int
@@ -172,6 +174,45 @@ def finish_run(
     info = replace(read_run(path), status="finished", steps=steps, metrics=to_jsonable(metrics))
     write_json(path / "run.json", info)
     return info
+
+
+def differs(recorded: str, found: str, what: str) -> bool:
+    """Whether a run contradicts what is there.
+
+    Parameters
+    ----------
+    recorded : str
+        Fingerprint in the run; empty in an imported one, which is said and passes.
+    found : str
+        Fingerprint of what the run meets.
+    what : str
+        In words, for the log.
+    """
+    if not recorded:
+        logging.getLogger("mindeye").warning(
+            "the run is imported and does not record its %s: not checked", what
+        )
+        return False
+    return recorded != found
+
+
+def only_subject(info: RunInfo) -> str:
+    """The subject of a run that has one.
+
+    Raises
+    ------
+    UsageProblem
+        It has several, or as an imported one does not tell.
+    """
+    if len(info.subjects) == 1:
+        return info.subjects[0]
+    if not info.subjects:
+        raise UsageProblem("the run does not say whose responses it reads", where="--subject")
+    raise UsageProblem(
+        f"the run was trained on {len(info.subjects)} subjects",
+        where="--subject",
+        fix=f"name one of {', '.join(info.subjects)}",
+    )
 
 
 def append_log(path: Path, **values: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -17,7 +18,6 @@ from mindeye_cli.models.lowlevel import LowLevelConfig
 from mindeye_cli.models.prior import PriorConfig
 from mindeye_cli.models.published_names import STOCK_PRIOR_KEY, TOKEN_PRIOR_KEY
 from mindeye_store.errors import InvalidInput
-
 
 
 def high_level_sizes(state: Mapping[str, Tensor]) -> HighLevelConfig:
@@ -41,7 +41,7 @@ def high_level_sizes(state: Mapping[str, Tensor]) -> HighLevelConfig:
     if STOCK_PRIOR_KEY in state:
         prior = stock_prior_sizes(state)
     elif TOKEN_PRIOR_KEY in state:
-        prior = PriorConfig(**_transformer_sizes(state))
+        prior = _transformer_sizes(state)
     return HighLevelConfig(
         n_voxels=n_voxels,
         tokens=outputs // width,
@@ -95,8 +95,8 @@ def low_level_sizes(state: Mapping[str, Tensor]) -> LowLevelConfig:
 def stock_prior_sizes(state: Mapping[str, Tensor]) -> PriorConfig:
     """Sizes of DALLE2-pytorch's stock prior, as the pooled checkpoints carry it."""
     _, padding, _ = _shape(state, STOCK_PRIOR_KEY, 3)
-    return PriorConfig(
-        **_transformer_sizes(state),
+    return replace(
+        _transformer_sizes(state),
         causal=True,
         inner_norm="net.causal_transformer.layers.0.1.3.g" in state,
         query="token",
@@ -108,7 +108,7 @@ def stock_prior_sizes(state: Mapping[str, Tensor]) -> PriorConfig:
     )
 
 
-def _transformer_sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
+def _transformer_sizes(state: Mapping[str, Tensor]) -> PriorConfig:
     """What both published priors tell of themselves in the same keys."""
     stem = "net.causal_transformer."
     buckets, heads = _shape(state, f"{stem}rel_pos_bias.relative_attention_bias.weight", 2)
@@ -116,15 +116,15 @@ def _transformer_sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
     width, inner = _shape(state, f"{stem}layers.0.1.5.weight", 2)
     (pairs,) = _shape(state, f"{stem}layers.0.0.rotary_emb.freqs", 1)
     (timesteps,) = _shape(state, "noise_scheduler.betas", 1)
-    return {
-        "depth": _count(state, r"net\.causal_transformer\.layers\.(\d+)\."),
-        "heads": heads,
-        "dim_head": dim_head,
-        "ff_mult": inner // width,
-        "timesteps": timesteps,
-        "rotary_dims": 2 * pairs,
-        "position_buckets": buckets,
-    }
+    return PriorConfig(
+        depth=_count(state, r"net\.causal_transformer\.layers\.(\d+)\."),
+        heads=heads,
+        dim_head=dim_head,
+        ff_mult=inner // width,
+        timesteps=timesteps,
+        rotary_dims=2 * pairs,
+        position_buckets=buckets,
+    )
 
 
 def _shape(state: Mapping[str, Tensor], key: str, axes: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.atomic import refuse_existing, write_bytes
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.runs import differs, only_subject
 from mindeye_cli.core.threads import threads
 from mindeye_cli.core.trials import (
     average_trials,
@@ -122,9 +123,9 @@ def _from_store(model: RunModel, request: PredictRequest) -> Arrays:
     """Outputs for one split of one subject."""
     assert request.store is not None
     store = open_store(request.store)
-    name = request.subject or model.info.subjects[0]
+    name = request.subject or only_subject(model.info)
     subject = store.subject(name)
-    if mask_fingerprint(subject) != model.info.details["mask"]:
+    if differs(model.info.details["mask"], mask_fingerprint(subject), "voxels"):
         raise InvalidInput(
             f"subject {name} has other voxels than those that the run was trained on",
             where=str(request.store),

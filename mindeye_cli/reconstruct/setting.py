@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mindeye_cli.core.fingerprint import of_file, of_json
-from mindeye_cli.core.runs import MODEL, RunInfo, read_run
+from mindeye_cli.core.runs import MODEL, RunInfo, differs, only_subject, read_run
 from mindeye_cli.core.trials import mask_fingerprint, refuse_trained_images
 from mindeye_cli.models.decoders import DECODERS
 from mindeye_cli.models.decoders.registry import BUILT_IN, decoder_facts
@@ -59,10 +59,10 @@ def open_setting(store: Any, options: Options) -> Setting:
     if options.low is not None:
         runs["low"] = _checked(options.low, ("low-level",), "--low")
     sampling = _sampling(options, runs)
-    subject_name = options.subject or _subject_of(next(iter(runs.values())), store)
+    subject_name = options.subject or only_subject(next(iter(runs.values())))
     subject = store.subject(subject_name)
     for name, run in runs.items():
-        if run.details["mask"] != mask_fingerprint(subject):
+        if differs(run.details["mask"], mask_fingerprint(subject), "voxels"):
             raise InvalidInput(
                 f"{subject_name} has other voxels ({subject.voxels.shape[1]}) than those that the"
                 f" run was trained on ({run.n_voxels})",
@@ -129,7 +129,7 @@ def _check_encoder(store: Any, options: Options, runs: dict[str, RunInfo]) -> No
         found = load_encoder(runs["high"].space).fingerprint
     else:
         return
-    if found != runs["high"].targets:
+    if differs(runs["high"].targets, found, f"encoder of {runs['high'].space}"):
         raise InvalidInput(
             f"the run was trained on {runs['high'].space} of another encoder"
             f" ({runs['high'].targets[:12]}) than the one here ({found[:12]})",
@@ -157,17 +157,6 @@ def _weights(options: Options) -> str | None:
             fix="give --weights a folder with model_index.json, unet/, vae/ and scheduler/",
         )
     return of_json({path.relative_to(folder).as_posix(): of_file(path) for path in files})
-
-
-def _subject_of(run: RunInfo, store: Any) -> str:
-    subjects = list(run.subjects)
-    if len(subjects) != 1:
-        raise UsageProblem(
-            f"the run was trained on {len(subjects)} subjects",
-            where="--subject",
-            fix=f"name one of {', '.join(store.subjects)}",
-        )
-    return str(subjects[0])
 
 
 def _plan(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.retrieval_scores import cosine
-from mindeye_cli.core.runs import RunInfo, read_run
+from mindeye_cli.core.runs import RunInfo, differs, only_subject, read_run
 from mindeye_cli.core.trials import (
     ImageTrials,
     average_trials,
@@ -23,7 +23,7 @@ from mindeye_cli.core.trials import (
     training_trials,
 )
 from mindeye_cli.models.run_model import RunModel, load_run
-from mindeye_store.errors import InvalidInput, UsageProblem
+from mindeye_store.errors import InvalidInput
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,9 +88,9 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
             where=str(run),
             fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
         )
-    name = subject or _only_subject(info)
+    name = subject or only_subject(info)
     source = store.subject(name)
-    if mask_fingerprint(source) != info.details["mask"]:
+    if differs(info.details["mask"], mask_fingerprint(source), "voxels"):
         raise InvalidInput(
             f"{name} has other voxels ({source.voxels.shape[1]}) than those that the run was"
             f" trained on ({info.n_voxels})",
@@ -98,12 +98,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
             fix="give a run trained on this subject, or --subject",
         )
     targets = store.target(info.space)
-    if str(targets.attrs["fingerprint"]) != info.targets:
-        raise InvalidInput(
-            f"the store's {info.space} comes from another encoder than the run was trained on",
-            where=str(run),
-            fix="prepare the targets with the same weights, or train the run again",
-        )
+    _check_targets(run, info, targets)
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows)
     brain, image_of_row = _embed(load_run(run), info.kind, source, trials, average)
@@ -121,6 +116,23 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         info=info,
         subject=name,
     )
+
+
+def _check_targets(run: Path, info: RunInfo, targets: Any) -> None:
+    """The store's targets must be what the run predicts."""
+    if differs(info.targets, str(targets.attrs["fingerprint"]), f"encoder of {info.space}"):
+        raise InvalidInput(
+            f"the store's {info.space} comes from another encoder than the run was trained on",
+            where=str(run),
+            fix="prepare the targets with the same weights, or train the run again",
+        )
+    if tuple(targets.shape[1:]) != tuple(info.details["target_shape"]):
+        raise InvalidInput(
+            f"the store's {info.space} has shape {tuple(targets.shape[1:])},"
+            f" the run predicts {tuple(info.details['target_shape'])}",
+            where=str(run),
+            fix=f"give a run of this store's {info.space}",
+        )
 
 
 def mean_target(targets: Any, rows: Ints) -> Floats:
@@ -147,13 +159,3 @@ def _embed(
     means = np.add.reduceat(each.astype(np.float64), trials.starts[:-1], axis=0)
     counts = trials.counts.reshape(-1, *([1] * (each.ndim - 1)))
     return means / counts, positions
-
-
-def _only_subject(info: RunInfo) -> str:
-    if len(info.subjects) != 1:
-        raise UsageProblem(
-            f"the run was trained on {len(info.subjects)} subjects",
-            where="--subject",
-            fix=f"name one of {', '.join(info.subjects)}",
-        )
-    return info.subjects[0]
