@@ -13,6 +13,7 @@ from mindeye_cli.core.config import to_toml
 from mindeye_cli.core.fingerprint import of_file
 from mindeye_cli.core.jsonable import to_jsonable
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.run_subjects import UNNAMED
 from mindeye_cli.core.runs import RunInfo, create_run, finish_run, read_run
 from mindeye_cli.models.high_level import HighLevelConfig
 from mindeye_cli.models.lowlevel import LowLevelConfig
@@ -137,19 +138,19 @@ def _describe(request: ImportRequest, published: Published, content: Mapping[str
         shape = [config.width] if config.tokens == 1 else [config.tokens, config.width]
     else:
         shape = [config.latent_channels, config.latent_size, config.latent_size]
-    subject = request.subject or SUBJECTS.get(config.n_voxels)
+    subject = request.subject or SUBJECTS.get(config.n_voxels[0], UNNAMED)
     epoch = content.get("epoch")
     return RunInfo(
         kind="high-level" if isinstance(config, HighLevelConfig) else "low-level",
         space=space,
-        subjects=() if subject is None else (subject,),
+        subjects=(subject,),
         n_voxels=config.n_voxels,
         seed=0,
         # Empty: the file does not tell which responses and which encoder's targets trained it.
-        voxels="",
+        voxels=("",),
         targets="",
         details={
-            "mask": "",
+            "masks": [""],
             "trained_images": [],
             "target_norm": norm,
             "target_shape": shape,
@@ -195,7 +196,7 @@ def _values(info: RunInfo, published: Published) -> dict[str, Any]:
         "space": info.space,
         "shape": info.details["target_shape"],
         "n_voxels": info.n_voxels,
-        "subjects": info.subjects,
+        "subjects": [name for name in info.subjects if name],
         "parameters": sum(tensor.numel() for tensor in published.tensors.values()),
         "used": published.used,
         "recomputed": published.recomputed,

@@ -47,7 +47,7 @@ def show_run(run: Path) -> Outcome:
         "space": info.space,
         "shape": info.details["target_shape"],
         "n_voxels": info.n_voxels,
-        "subjects": info.subjects,
+        "subjects": [name for name in info.subjects if name],
         "state": info.status,
         "steps": info.steps,
         "parameters": sum(torch.Size(shape).numel() for shape in shapes.values()),

@@ -29,7 +29,8 @@ def predict(
     ] = None,
     split: shared.Split = "test",
     subject: Annotated[
-        str | None, typer.Option("--subject", metavar="S", help="By default the run's own.")
+        str | None,
+        typer.Option("--subject", metavar="S", help="Subject, where the run has several."),
     ] = None,
     average: Annotated[
         str, typer.Option("--average", help="Average repeats: voxels, predictions or none.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 Kind = Literal["high-level", "low-level", "ridge"]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CONFIG = "config.toml"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
@@ -42,19 +42,22 @@ class RunInfo:
         What was trained, and the SPACE it predicts.
     subjects : tuple of str
         In the order of training.
-    n_voxels : int
-        Voxels of each response vector.
+    n_voxels : tuple of int
+        Voxels of a response, one number a subject.
     seed : int
         Every draw of the run is a function of it.
-    voxels, targets : str
-        Fingerprints of the training responses and of the target space, to refuse mixed stores;
-        empty where an imported run cannot tell.
+    voxels : tuple of str
+        Fingerprints of the training responses, one a subject; empty where an imported run cannot
+        tell.
+    targets : str
+        Fingerprint of the target space, to refuse mixed stores; empty likewise.
     status : {"training", "finished"}
         `finished` once the final weights are in place.
     steps : int
         Steps done when it finished.
     details : dict
-        What else the kind needs to predict: target norm, shapes, normalisation.
+        What else the kind needs to predict: target norm, shapes, `masks` (fingerprints of the
+        voxels' places, one a subject).
     metrics : dict
         Final training and validation values.
     versions : dict
@@ -64,9 +67,9 @@ class RunInfo:
     kind: Kind
     space: str
     subjects: tuple[str, ...]
-    n_voxels: int
+    n_voxels: tuple[int, ...]
     seed: int
-    voxels: str
+    voxels: tuple[str, ...]
     targets: str
     status: Literal["training", "finished"] = "training"
     steps: int = 0
@@ -74,6 +77,12 @@ class RunInfo:
     metrics: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=environment)
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse a run that does not tell every subject's voxels."""
+        counts = {len(self.subjects), len(self.n_voxels), len(self.voxels)}
+        if len(counts) != 1 or not self.subjects:
+            raise ValueError("subjects, n_voxels and voxels must be lists of one length")
 
 
 # The part of a run that must agree before it is continued.
@@ -142,8 +151,9 @@ def read_run(path: Path) -> RunInfo:
             )
         known = {item.name for item in fields(RunInfo)}
         values = {key: value for key, value in data.items() if key in known}
-        return RunInfo(**{**values, "subjects": tuple(values["subjects"])})
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as problem:
+        lists = {key: tuple(values[key]) for key in ("subjects", "n_voxels", "voxels")}
+        return RunInfo(**{**values, **lists})
+    except (ValueError, KeyError, TypeError) as problem:  # ValueError: JSON and UTF-8, too.
         raise InvalidInput(f"not a run description: {problem}", where=str(file)) from problem
 
 
@@ -194,25 +204,6 @@ def differs(recorded: str, found: str, what: str) -> bool:
         )
         return False
     return recorded != found
-
-
-def only_subject(info: RunInfo) -> str:
-    """The subject of a run that has one.
-
-    Raises
-    ------
-    UsageProblem
-        It has several, or as an imported one does not tell.
-    """
-    if len(info.subjects) == 1:
-        return info.subjects[0]
-    if not info.subjects:
-        raise UsageProblem("the run does not say whose responses it reads", where="--subject")
-    raise UsageProblem(
-        f"the run was trained on {len(info.subjects)} subjects",
-        where="--subject",
-        fix=f"name one of {', '.join(info.subjects)}",
-    )
 
 
 def append_log(path: Path, **values: Any) -> None:

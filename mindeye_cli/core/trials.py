@@ -64,7 +64,9 @@ class ImageTrials:
         )
 
 
-def image_trials(subject: Subject, split: Split, exclude: Rows | None = None) -> ImageTrials:
+def image_trials(
+    subject: Subject, split: Split, exclude: Rows | None = None, sessions: int = 0
+) -> ImageTrials:
     """Group one subject's trials by image.
 
     Parameters
@@ -74,6 +76,8 @@ def image_trials(subject: Subject, split: Split, exclude: Rows | None = None) ->
         The subject's own split.
     exclude : int64 array, optional
         Global image rows to leave out, whatever the subject's split says.
+    sessions : int
+        Only the first so many sessions; 0 takes all of them.
 
     Returns
     -------
@@ -91,6 +95,15 @@ def image_trials(subject: Subject, split: Split, exclude: Rows | None = None) ->
         keep = labels == (TRAIN if split == "train" else TEST)
     if exclude is not None:
         keep &= ~np.isin(image_of_trial, exclude)
+    if sessions:
+        held = np.unique(np.asarray(subject.session))
+        if sessions > len(held):
+            raise InvalidInput(
+                f"the first {sessions} sessions are asked for, the subject has {len(held)}",
+                where=f"subject {subject.name}",
+                fix=f"--set data.sessions={len(held)}",
+            )
+        keep &= np.isin(subject.session, held[:sessions])
     trials = np.flatnonzero(keep)
     if not len(trials):
         raise InvalidInput(
@@ -119,9 +132,12 @@ def test_images_any_subject(store: Store) -> Rows:
     return np.unique(np.concatenate(rows))
 
 
-def training_trials(store: Store, subject: Subject) -> ImageTrials:
-    """One subject's training trials, without any image that is test for any subject."""
-    return image_trials(subject, "train", exclude=test_images_any_subject(store))
+def training_trials(store: Store, subject: Subject, sessions: int = 0) -> ImageTrials:
+    """One subject's training trials, without any image that is test for any subject.
+
+    `sessions` takes the first so many sessions; 0 takes all of them.
+    """
+    return image_trials(subject, "train", test_images_any_subject(store), sessions)
 
 
 def refuse_trained_images(run: Path, info: RunInfo, split: str, image_rows: Rows) -> None:

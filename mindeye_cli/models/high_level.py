@@ -1,16 +1,18 @@
 """The high-level model: voxels to tokens, with a retrieval head and a diffusion prior.
 
-Shapes: `B` batch, `V` voxels, `T` tokens, `D` token width (Scotti et al. 2023, figure 2).
+Shapes: `B` batch, `B_s` its rows of subject `s`, `V_s` that subject's voxels, `T` tokens, `D` token
+width (Scotti et al. 2023, figure 2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from mindeye_cli.models.backbone import ResidualMLP
+from mindeye_cli.models.backbone import ResidualMLP, Trunk
 from mindeye_cli.models.prior import DiffusionPrior, Generators, PriorConfig
 from mindeye_cli.models.projector import TokenProjector
 
@@ -21,10 +23,14 @@ class HighLevelConfig:
 
     Attributes
     ----------
-    n_voxels, tokens, width : int
-        Voxels of the subject; number and width of the target's tokens.
+    n_voxels : tuple of int
+        Voxels of every subject.
+    tokens, width : int
+        Number and width of the target's tokens.
     hidden, blocks : int
         Width and number of residual blocks.
+    trunk : {"residual", "affine"}
+        The published residual MLP, or a map of rank `hidden` without blocks (see `ResidualMLP`).
     dropout_in, dropout : float
         After the first layer, and after each block.
     projector_hidden : int
@@ -36,11 +42,12 @@ class HighLevelConfig:
         The diffusion prior.
     """
 
-    n_voxels: int
+    n_voxels: tuple[int, ...]
     tokens: int
     width: int
     hidden: int = 4096
     blocks: int = 4
+    trunk: Trunk = "residual"
     dropout_in: float = 0.5
     dropout: float = 0.15
     projector_hidden: int = 2048
@@ -74,6 +81,8 @@ class HighLevelModel(nn.Module):
         Sizes.
     """
 
+    compiled = ("backbone", "projector", "prior.net")
+
     def __init__(self, config: HighLevelConfig) -> None:
         super().__init__()
         self.config = config
@@ -84,6 +93,7 @@ class HighLevelModel(nn.Module):
             blocks=config.blocks,
             dropout_in=config.dropout_in,
             dropout=config.dropout,
+            trunk=config.trunk,
         )
         self.projector: nn.Module = nn.Identity()
         if config.with_projector:
@@ -93,14 +103,18 @@ class HighLevelModel(nn.Module):
             self.prior = DiffusionPrior(config.tokens, config.width, config.prior)
 
     def forward(
-        self, voxels: Tensor, target: Tensor | None = None, generator: Generators | None = None
+        self,
+        voxels: Sequence[Tensor],
+        target: Tensor | None = None,
+        generator: Generators | None = None,
     ) -> HighLevelOutput:
         """One pass through all parts, so that wrappers such as DDP see every parameter's use.
 
         Parameters
         ----------
-        voxels : Tensor, shape (B, V)
-            z-scored betas, mixed or not.
+        voxels : sequence of Tensor, each (B_s, V_s)
+            z-scored betas, mixed or not: one tensor a subject, in the order of `config.n_voxels`.
+            Rows of all else follow the subjects' rows one after the other.
         target : Tensor, shape (B, T, D), optional
             Image tokens for the prior's loss.
         generator : torch.Generator or list of them, one a sample, optional

@@ -1,11 +1,13 @@
 """The low-level model: voxels to the latents of a variational autoencoder.
 
-Shapes: `B` batch, `V` voxels, `C` map channels, `h`/`w` map side, `P` = h*w positions, `H`/`W`
-latent side, `M` width of the maps (Scotti et al. 2023, section 3.4 and appendix A.3.2).
+Shapes: `B` batch, `B_s` its rows of subject `s`, `V_s` that subject's voxels, `C` map channels,
+`h`/`w` map side, `P` = h*w positions, `H`/`W` latent side, `M` width of the maps (Scotti et al.
+2023, section 3.4 and appendix A.3.2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diffusers.models.autoencoders.vae import Decoder
@@ -21,8 +23,8 @@ class LowLevelConfig:
 
     Attributes
     ----------
-    n_voxels : int
-        Voxels of the subject.
+    n_voxels : tuple of int
+        Voxels of every subject.
     latent_channels, latent_size : int
         Channels and side of the latent.
     hidden, blocks : int
@@ -41,7 +43,7 @@ class LowLevelConfig:
         Whether the maps projector exists; it serves training only.
     """
 
-    n_voxels: int
+    n_voxels: tuple[int, ...]
     latent_channels: int = 4
     latent_size: int = 64
     hidden: int = 4096
@@ -101,6 +103,8 @@ class LowLevelModel(nn.Module):
         Sizes.
     """
 
+    compiled = ("backbone", "upsampler")
+
     def __init__(self, config: LowLevelConfig) -> None:
         super().__init__()
         self.config = config
@@ -128,7 +132,7 @@ class LowLevelModel(nn.Module):
         if config.with_maps:
             self.maps_projector = MapsProjector(config.map_channels, config.maps_width)
 
-    def feature_map(self, voxels: Tensor) -> Tensor:
+    def feature_map(self, voxels: Sequence[Tensor]) -> Tensor:
         """The normalised map (B, C, h, w) that upsampler and projector share."""
         out: Tensor = self.norm(self.backbone(voxels))
         return out
@@ -146,13 +150,15 @@ class LowLevelModel(nn.Module):
         out: Tensor = self.maps_projector(feature_map)
         return out
 
-    def forward(self, voxels: Tensor, with_maps: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(
+        self, voxels: Sequence[Tensor], with_maps: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Predict latents, and the maps too when asked (one pass, as wrappers such as DDP need).
 
         Parameters
         ----------
-        voxels : Tensor, shape (B, V)
-            z-scored betas.
+        voxels : sequence of Tensor, each (B_s, V_s)
+            z-scored betas, one tensor a subject in the order of `config.n_voxels`.
         with_maps : bool
             Return (latents, maps).
 

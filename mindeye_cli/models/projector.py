@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mindeye_cli.models.running import Recomputing
 
-class TokenProjector(nn.Sequential):
+
+class TokenProjector(Recomputing, nn.Sequential):
     """Three linear layers, each after LayerNorm and GELU; no residual.
 
     Parameters
@@ -35,5 +37,4 @@ class TokenProjector(nn.Sequential):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens (B, T, D) to retrieval tokens (B, T, D)."""
-        out: Tensor = super().forward(tokens)
-        return out
+        return self.piece(super().forward, tokens)

@@ -11,7 +11,7 @@ import re
 Names = list[tuple[str, str]]
 
 BACKBONE: Names = [
-    (r"backbone\.stem\.linear\.", "lin0.0."),
+    (r"backbone\.stem\.linears\.0\.", "lin0.0."),
     (r"backbone\.stem\.norm\.", "lin0.1."),
     (r"backbone\.blocks\.(\d+)\.linear\.", r"mlp.\1.0."),
     (r"backbone\.blocks\.(\d+)\.norm\.", r"mlp.\1.1."),

@@ -43,7 +43,7 @@ def high_level_sizes(state: Mapping[str, Tensor]) -> HighLevelConfig:
     elif TOKEN_PRIOR_KEY in state:
         prior = _transformer_sizes(state)
     return HighLevelConfig(
-        n_voxels=n_voxels,
+        n_voxels=(n_voxels,),
         tokens=outputs // width,
         width=width,
         hidden=hidden,
@@ -78,7 +78,7 @@ def low_level_sizes(state: Mapping[str, Tensor]) -> LowLevelConfig:
     with_maps = "maps_projector.0.weight" in state
     maps_width = _shape(state, "maps_projector.0.weight", 4)[0] if with_maps else 512
     return LowLevelConfig(
-        n_voxels=n_voxels,
+        n_voxels=(n_voxels,),
         latent_channels=_shape(state, "upsampler.conv_out.weight", 4)[0],
         latent_size=map_size * 2 ** (levels - 1),
         hidden=hidden,

@@ -1,6 +1,7 @@
 """A finished RUN as one object that predicts, whatever its kind.
 
-Shapes: `B` rows of responses, `V` voxels, `T` tokens, `D` width, `Q` flattened target.
+Shapes: `B` rows of one subject's responses, `V` its voxels, `T` tokens, `D` width,
+`Q` flattened target.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mindeye_cli.core.checkpoint import load_tensors
 from mindeye_cli.core.config import load_config
 from mindeye_cli.core.norms import impose_norm
+from mindeye_cli.core.run_subjects import subject_place
 from mindeye_cli.core.runs import CONFIG, MODEL, RunInfo, read_run
 from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
@@ -49,16 +52,22 @@ class RunModel:
     info : RunInfo
     config : dict
         The run's resolved configuration.
+    subject : str
+        The one of the run's subjects that it predicts for.
     n_voxels : int
+        That subject's.
     target_norm : str
     outputs : tuple of str
         What `predict` can return: `backbone`, `retrieval`, `prior` (high-level), `latent`
         (low-level), `prediction` (ridge).
     """
 
-    def __init__(self, run: Path, info: RunInfo, config: dict[str, Any], inner: Predictor) -> None:
+    def __init__(
+        self, run: Path, info: RunInfo, config: dict[str, Any], inner: Predictor, place: int
+    ) -> None:
         self.run, self.info, self.config, self._inner = run, info, config, inner
-        self.kind, self.space, self.n_voxels = info.kind, info.space, info.n_voxels
+        self.kind, self.space = info.kind, info.space
+        self.subject, self.n_voxels = info.subjects[place], info.n_voxels[place]
         self.target_norm: str = info.details["target_norm"]
         self.outputs = inner.outputs
 
@@ -70,6 +79,7 @@ class RunModel:
         Parameters
         ----------
         voxels : float array or Tensor (B, V)
+            Of `self.subject`.
         seed : int
             Of the prior's samples; row `i` depends on (seed, i) alone.
         outputs : sequence of str, optional
@@ -148,14 +158,16 @@ class RunModel:
 class HighLevelPredictor:
     """Backbone, projector and prior of a run."""
 
-    def __init__(self, model: HighLevelModel, norm: str, shape: tuple[int, ...]) -> None:
-        self.model, self.norm, self.shape = model, norm, shape
+    def __init__(
+        self, model: HighLevelModel, norm: str, shape: tuple[int, ...], place: int
+    ) -> None:
+        self.model, self.norm, self.shape, self.place = model, norm, shape, place
         self.outputs = ("backbone", "retrieval", *(("prior",) if model.prior else ()))
 
     @torch.no_grad()
     def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
         """See `Predictor`."""
-        tokens = self.model.backbone(torch.from_numpy(voxels))
+        tokens = self.model.backbone(_parts(voxels, self.place, self.model.config.n_voxels))
         if output == "retrieval":
             tokens = self.model.projector(tokens)
         if output != "prior":
@@ -182,13 +194,14 @@ class LowLevelPredictor:
 
     outputs = ("latent",)
 
-    def __init__(self, model: LowLevelModel) -> None:
-        self.model = model
+    def __init__(self, model: LowLevelModel, place: int) -> None:
+        self.model, self.place = model, place
 
     @torch.no_grad()
     def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
         """See `Predictor`."""
-        return np.asarray(self.model(torch.from_numpy(voxels)).numpy())
+        parts = _parts(voxels, self.place, self.model.config.n_voxels)
+        return np.asarray(self.model(parts).numpy())
 
 
 class RidgePredictor:
@@ -204,11 +217,19 @@ class RidgePredictor:
         return self.model.predict(voxels).reshape(-1, *self.shape)
 
 
-def load_run(run: Path) -> RunModel:
-    """Load a finished run.
+def load_run(run: Path, subject: str | None = None) -> RunModel:
+    """Load a finished run to predict for one of its subjects.
+
+    Parameters
+    ----------
+    run : Path
+    subject : str, optional
+        None means the run's only one.
 
     Raises
     ------
+    UsageProblem
+        The run has several subjects and none was named, or it has none of that name.
     MissingResource
         There is no run, one of its files is absent, or it has not finished training.
     InvalidInput
@@ -221,6 +242,7 @@ def load_run(run: Path) -> RunModel:
             where=str(run),
             fix=f"start the same `mindeye train {info.kind}` again to continue it",
         )
+    place = subject_place(run, info, subject)
     config = _read_config(run / CONFIG)
     tensors = load_tensors(run / MODEL)
     shape = tuple(info.details["target_shape"])
@@ -231,18 +253,26 @@ def load_run(run: Path) -> RunModel:
         elif info.kind == "high-level":
             high = HighLevelModel(load_config(HighLevelConfig, preset=config["model"]))
             high.load_state_dict(tensors)
-            inner = HighLevelPredictor(high.eval(), info.details["target_norm"], shape)
+            inner = HighLevelPredictor(high.eval(), info.details["target_norm"], shape, place)
         else:
             low = LowLevelModel(load_config(LowLevelConfig, preset=config["model"]))
             low.load_state_dict(tensors)
-            inner = LowLevelPredictor(low.eval())
+            inner = LowLevelPredictor(low.eval(), place)
     except (RuntimeError, KeyError) as problem:
         raise InvalidInput(
             "the weights do not fit the run's configuration",
             where=str(run / MODEL),
             fix="train the run again with --overwrite",
         ) from problem
-    return RunModel(run, info, config, inner)
+    return RunModel(run, info, config, inner, place)
+
+
+def _parts(voxels: Floats, place: int, n_voxels: Sequence[int]) -> list[Tensor]:
+    """One subject's rows in its place, and no rows for the others."""
+    return [
+        torch.from_numpy(voxels) if number == place else torch.empty(0, size)
+        for number, size in enumerate(n_voxels)
+    ]
 
 
 def _read_config(file: Path) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.atomic import refuse_existing, write_bytes
 from mindeye_cli.core.outcome import Outcome
-from mindeye_cli.core.runs import differs, only_subject
+from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.threads import threads
 from mindeye_cli.core.trials import (
     average_trials,
     image_trials,
-    mask_fingerprint,
     refuse_trained_images,
 )
 from mindeye_cli.models.run_model import RunModel, load_run
@@ -44,7 +43,7 @@ class PredictRequest:
         A feature store, in place of `voxels`.
     split : {"train", "test"}
     subject : str or None
-        None takes the run's own.
+        One of the run's; None takes its only one.
     average : {"voxels", "predictions", "none"}
         Repeats are averaged before the model, after it, or kept as single trials.
     seed : int
@@ -78,14 +77,15 @@ def predict(request: PredictRequest) -> Outcome:
     Raises
     ------
     UsageProblem
-        Neither or both of voxels and store were given; or the output exists.
+        Neither or both of voxels and store were given; the output exists; or which of the run's
+        subjects is not said.
     MissingResource, InvalidInput
         The responses are absent, do not fit the run, or are a test set that trained it.
     """
     if (request.voxels is None) == (request.store is None):
         raise UsageProblem("give either --voxels FILE or --store STORE")
     refuse_existing(request.out, request.overwrite)
-    model = load_run(request.run)
+    model = load_run(request.run, request.subject)
     with threads():
         if request.voxels is not None:
             arrays: Arrays = dict(model.predict(read_voxels(request.voxels), request.seed))
@@ -123,14 +123,7 @@ def _from_store(model: RunModel, request: PredictRequest) -> Arrays:
     """Outputs for one split of one subject."""
     assert request.store is not None
     store = open_store(request.store)
-    name = request.subject or only_subject(model.info)
-    subject = store.subject(name)
-    if differs(model.info.details["mask"], mask_fingerprint(subject), "voxels"):
-        raise InvalidInput(
-            f"subject {name} has other voxels than those that the run was trained on",
-            where=str(request.store),
-            fix=f"train a run on subject {name} of this store",
-        )
+    subject = subject_of_run(store, request.run, model.info, request.subject)
     trials = image_trials(subject, request.split)
     refuse_trained_images(request.run, model.info, request.split, trials.image_rows)
     if request.average == "voxels":

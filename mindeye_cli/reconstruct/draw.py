@@ -37,8 +37,8 @@ def conditions(setting: Setting, out: Path, batches: list[Batch]) -> None:
         return
     options = setting.options
     assert options.high is not None  # Options refuses a generator without --high
-    high = load_run(options.high)
-    low = load_run(options.low) if options.low is not None else None
+    high = load_run(options.high, setting.subject.name)
+    low = load_run(options.low, setting.subject.name) if options.low is not None else None
     with track("brain models", sum(len(items) for _, items in missing), unit="images") as bar:
         for number, items in missing:
             embedding, brain = semantic(high, setting.brain, items, options.average)
@@ -108,7 +108,7 @@ def low_level(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Rec
     """Write the low-level run's own pictures; yield each batch's lines of the manifest."""
     options = setting.options
     assert options.low is not None  # Options refuses this decoder without --low
-    run, decoder = load_run(options.low), _latent_decoder(setting)
+    run, decoder = load_run(options.low, setting.subject.name), _latent_decoder(setting)
     for number, items in batches:
         latents = predict_items(run, setting.brain, items, "latent", options.average)
         drawn = zip(items, decoder.decode(latents), strict=True)
@@ -119,7 +119,7 @@ def nearest(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Recor
     """Copy, for each item, the training image whose target is nearest to the prediction."""
     options, store = setting.options, setting.store
     assert options.high is not None  # Options refuses this decoder without --high
-    run = load_run(options.high)
+    run = load_run(options.high, setting.subject.name)
     rows = training_trials(store, setting.subject).image_rows
     pool = _unit(store.target(run.space).read(rows))
     output = "prediction" if run.kind == "ridge" else "retrieval"

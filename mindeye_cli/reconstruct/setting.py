@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from mindeye_cli.core.fingerprint import of_file, of_json
-from mindeye_cli.core.runs import MODEL, RunInfo, differs, only_subject, read_run
-from mindeye_cli.core.trials import mask_fingerprint, refuse_trained_images
+from mindeye_cli.core.run_subjects import subject_of_run
+from mindeye_cli.core.runs import MODEL, RunInfo, differs, read_run
+from mindeye_cli.core.trials import refuse_trained_images
 from mindeye_cli.models.decoders import DECODERS
 from mindeye_cli.models.decoders.registry import BUILT_IN, decoder_facts
 from mindeye_cli.models.encoders import load_encoder
@@ -51,7 +52,7 @@ def open_setting(store: Any, options: Options) -> Setting:
     MissingResource
         The generator's weights are absent.
     UsageProblem
-        No such decoder.
+        No such decoder; which of the runs' subjects is not said, or a run has none of that name.
     """
     runs: dict[str, RunInfo] = {}
     if options.high is not None:
@@ -59,19 +60,10 @@ def open_setting(store: Any, options: Options) -> Setting:
     if options.low is not None:
         runs["low"] = _checked(options.low, ("low-level",), "--low")
     sampling = _sampling(options, runs)
-    subject_name = options.subject or only_subject(next(iter(runs.values())))
-    subject = store.subject(subject_name)
-    for name, run in runs.items():
-        if differs(run.details["mask"], mask_fingerprint(subject), "voxels"):
-            raise InvalidInput(
-                f"{subject_name} has other voxels ({subject.voxels.shape[1]}) than those that the"
-                f" run was trained on ({run.n_voxels})",
-                where=f"--{name}",
-                fix="use a run trained on this subject, or give --subject",
-            )
+    subject = _subject(store, options, runs)
     _check_encoder(store, options, runs)
     brain = load_brain(store, subject, options)
-    plan = _plan(store, options, brain, subject_name, runs, sampling)
+    plan = _plan(store, options, brain, subject, runs, sampling)
     wanted = np.array([item.image_row for item in plan.items], dtype=np.int64)
     for name, run in runs.items():
         refuse_trained_images(getattr(options, name), run, options.split, wanted)
@@ -159,11 +151,20 @@ def _weights(options: Options) -> str | None:
     return of_json({path.relative_to(folder).as_posix(): of_file(path) for path in files})
 
 
+def _subject(store: Any, options: Options, runs: dict[str, RunInfo]) -> Any:
+    """The subject that all runs were trained on; a run of one decides for a run of several."""
+    subject, name = None, options.subject
+    for level, run in sorted(runs.items(), key=lambda item: len(item[1].subjects)):
+        subject = subject_of_run(store, getattr(options, level), run, name)
+        name = subject.name
+    return subject
+
+
 def _plan(
     store: Any,
     options: Options,
     brain: Brain,
-    subject_name: str,
+    subject: Any,
     runs: dict[str, RunInfo],
     sampling: dict[str, Any],
 ) -> Plan:
@@ -188,8 +189,8 @@ def _plan(
         "average": options.average,
         "control": options.control,
         "split": options.split,
-        "subject": subject_name,
-        "responses": store.subject(subject_name).fingerprint,
+        "subject": subject.name,
+        "responses": subject.fingerprint,
         "weights": _weights(options),
         "seed": options.seed,
         "runs": {name: _identity(run, options, name) for name, run in runs.items()},

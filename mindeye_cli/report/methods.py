@@ -53,7 +53,7 @@ def citations(findings: Findings) -> list[str]:
 
 def _models(findings: Findings) -> str:
     kinds = sorted({f"{run.info['kind']} ({run.info['space']})" for run in findings.runs})
-    voxels = sorted({str(run.info["n_voxels"]) for run in findings.runs})
+    voxels = sorted({str(n) for run in findings.runs for n in run.info["n_voxels"]})
     return (
         f"Models were trained on {' and '.join(voxels)} voxels: {', '.join(kinds)}. High-level and"
         " low-level models follow the architecture of Scotti et al. (2023). Ridge regression is the"

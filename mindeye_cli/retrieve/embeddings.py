@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.retrieval_scores import cosine
-from mindeye_cli.core.runs import RunInfo, differs, only_subject, read_run
+from mindeye_cli.core.run_subjects import subject_of_run
+from mindeye_cli.core.runs import RunInfo, differs, read_run
 from mindeye_cli.core.trials import (
     ImageTrials,
     average_trials,
     image_trials,
-    mask_fingerprint,
     refuse_trained_images,
     training_trials,
 )
@@ -80,6 +80,8 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
     InvalidInput
         A run that has no retrieval output, other voxels or another encoder's targets, that was
         trained on the test images, or whose predictions are not finite.
+    UsageProblem
+        Which of the run's subjects is not said, or it has none of that name.
     """
     info = read_run(run)
     if info.kind not in OUTPUT:
@@ -88,20 +90,12 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
             where=str(run),
             fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
         )
-    name = subject or only_subject(info)
-    source = store.subject(name)
-    if differs(info.details["mask"], mask_fingerprint(source), "voxels"):
-        raise InvalidInput(
-            f"{name} has other voxels ({source.voxels.shape[1]}) than those that the run was"
-            f" trained on ({info.n_voxels})",
-            where=str(run),
-            fix="give a run trained on this subject, or --subject",
-        )
+    source = subject_of_run(store, run, info, subject)
     targets = store.target(info.space)
     _check_targets(run, info, targets)
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows)
-    brain, image_of_row = _embed(load_run(run), info.kind, source, trials, average)
+    brain, image_of_row = _embed(load_run(run, source.name), info.kind, source, trials, average)
     if not np.isfinite(brain).all():
         raise InvalidInput("the run's predictions are not finite", where=str(run))
     centre = None
@@ -114,7 +108,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         image_rows=trials.image_rows,
         ids=[ids[row] for row in trials.image_rows],
         info=info,
-        subject=name,
+        subject=source.name,
     )
 
 

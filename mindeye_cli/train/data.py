@@ -1,103 +1,50 @@
-"""One subject's training responses and targets in memory, split by image for validation.
+"""The training responses of a run's subjects with their targets, split by image for validation.
 
 Shapes: `N` images, `R` most repeats of an image, `V` voxels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mindeye_cli.core import fingerprint
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.core.trials import ImageTrials, mask_fingerprint, training_trials
+from mindeye_cli.models.encoders import view_space
+from mindeye_cli.train.config import DataConfig, Keep
+from mindeye_cli.train.memory import free_memory
+from mindeye_cli.train.responses import KeptTargets, ResponseSet, StoredTargets, Targets
+from mindeye_cli.train.study import StudySet, subject_seeds
 from mindeye_store import InvalidInput, Reader, Store, Subject
 
 Rows = NDArray[np.int64]
+CHUNK = 512  # images read at once where all targets are passed through
+MEMORY_SHARE = 0.6  # of the free memory, for targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseSet:
-    """Responses to some images, with the images' targets.
+class DataFacts:
+    """Sizes that the store decides, known before anything is read.
 
     Attributes
     ----------
-    voxels : float32 tensor (n_trials, V)
-    repeats : int64 tensor (N, R)
-        Rows of `voxels` for every image; images with fewer repeats are padded with their first.
-    counts : int64 array (N,)
-        Number of repeats of every image.
-    targets : float32 tensor (N, ...)
-    image_rows : int64 array (N,)
-        Global image rows of the store.
+    n_voxels : tuple of int
+        Of every subject.
+    target_shape : tuple of int
+        Of one image.
+    target_norm : str
+        That the SPACE declares.
     """
 
-    voxels: Tensor
-    repeats: Tensor
-    counts: Rows
-    targets: Tensor
-    image_rows: Rows
-
-    def __len__(self) -> int:
-        return len(self.image_rows)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by responses and targets."""
-        return sum(t.numel() * t.element_size() for t in (self.voxels, self.targets))
-
-    def combine(self, items: Rows, weights: Tensor) -> Tensor:
-        """Weighted sum over the repeats of some images, float32 (B, V); `weights` is (B, R)."""
-        rows = self.repeats[torch.from_numpy(items)]
-        return torch.einsum("br,brv->bv", weights, self.voxels[rows])
-
-    def means(self) -> Tensor:
-        """Mean response to every image, float32 (N, V)."""
-        present = torch.arange(self.repeats.shape[1])[None] < torch.from_numpy(self.counts)[:, None]
-        weights = present / torch.from_numpy(self.counts)[:, None]
-        return self.combine(np.arange(len(self)), weights.to(torch.float32))
-
-    def take(self, items: Rows) -> ResponseSet:
-        """The same responses, seen through some of the images only."""
-        index = torch.from_numpy(items)
-        return ResponseSet(
-            voxels=self.voxels,
-            repeats=self.repeats[index],
-            counts=self.counts[items],
-            targets=self.targets[index],
-            image_rows=self.image_rows[items],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingData:
-    """What a run trains on, and the facts that identify it.
-
-    Attributes
-    ----------
-    responses : ResponseSet
-        All training images.
-    image_ids : list of str
-        Of those images, for messages.
-    identity : RunIdentity
-    """
-
-    responses: ResponseSet
-    image_ids: list[str]
-    identity: RunIdentity
-
-    @property
-    def n_voxels(self) -> int:
-        """Voxels of one response."""
-        return int(self.responses.voxels.shape[1])
-
-    def with_targets(self, targets: Tensor) -> TrainingData:
-        """The same data with targets of another shape."""
-        return replace(self, responses=replace(self.responses, targets=targets))
+    n_voxels: tuple[int, ...]
+    target_shape: tuple[int, ...]
+    target_norm: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +53,10 @@ class RunIdentity:
 
     Attributes
     ----------
-    voxels, mask, targets : str
-        Fingerprints of the training responses, of the voxels' places, and of the target encoder.
+    voxels, masks : tuple of str
+        Fingerprints of every subject's training responses, and of its voxels' places.
+    targets : str
+        Fingerprint of the target encoder.
     target_norm : str
         Norm that the SPACE declares.
     target_shape : tuple of int
@@ -116,54 +65,187 @@ class RunIdentity:
         Global rows of all training images, those held out for validation included; ascending.
     """
 
-    voxels: str
-    mask: str
+    voxels: tuple[str, ...]
+    masks: tuple[str, ...]
     targets: str
     target_norm: str
     target_shape: tuple[int, ...]
     image_rows: tuple[int, ...]
 
 
-def load_training_data(store: Store, subject_name: str, space: str) -> TrainingData:
-    """Read one subject's training trials and the targets of the images they show.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """What a run trains on, and the facts that identify it.
 
-    Images that are test for any subject of the store are left out before anything is read.
+    Attributes
+    ----------
+    parts : tuple of ResponseSet
+        All training images of every subject.
+    image_ids : tuple of lists of str
+        Of those images, for messages.
+    identity : RunIdentity
+    """
+
+    parts: tuple[ResponseSet, ...]
+    image_ids: tuple[list[str], ...]
+    identity: RunIdentity
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by responses and targets."""
+        return sum(part.nbytes for part in self.parts)
+
+    def target_rms(self) -> float:
+        """Root mean square of the targets' elements over all training images."""
+        total, count = 0.0, 0
+        for part in self.parts:
+            for start in range(0, len(part), CHUNK):
+                rows = part.targets.read(np.arange(start, min(start + CHUNK, len(part))))
+                total += float(rows.double().square().sum())
+                count += rows.numel()
+        return float(np.sqrt(total / count))
+
+    def to(self, device: torch.device) -> TrainingData:
+        """The same data on a device."""
+        return replace(self, parts=tuple(part.to(device) for part in self.parts))
+
+    def split(self, share: float, seed: int) -> tuple[StudySet, StudySet, list[str]]:
+        """Training items, validation items, and the image ids of the former."""
+        train, held, ids = [], [], []
+        seeds = subject_seeds(seed, len(self.parts))
+        for part, names, own in zip(self.parts, self.image_ids, seeds, strict=True):
+            items, rest = split_items(len(part), share, own)
+            train.append(part.take(items))
+            held.append(part.take(rest))
+            ids += [names[item] for item in items]
+        return StudySet(train, seed), StudySet(held, seed), ids
+
+
+def describe(store: Store, subjects: Sequence[str], space: str) -> DataFacts:
+    """Sizes of the subjects' responses and of the targets.
 
     Raises
     ------
     MissingResource
         The store has no such subject or space.
+    """
+    target = open_targets(store, space)
+    sizes = (int(store.subject(name).voxels.shape[1]) for name in subjects)
+    return DataFacts(
+        n_voxels=tuple(sizes),
+        target_shape=tuple(target.shape[1:]),
+        target_norm=str(target.attrs["norm"]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSizes:
+    """How much a run would read: training items of every subject, and bytes kept in memory."""
+
+    items: tuple[int, ...]
+    nbytes: int
+
+
+def measure(
+    store: Store,
+    subjects: Sequence[str],
+    space: str,
+    config: DataConfig,
+    extras: Sequence[str] = (),
+) -> DataSizes:
+    """Sizes of what `load_training_data` would return, without reading it."""
+    spaces = (space, *(view_space(space, k) for k in range(1, config.views + 1)), *extras)
+    per_image = 0
+    if config.keep != "store":
+        readers = [open_targets(store, name) for name in spaces]
+        per_image = sum(np.dtype(r.dtype).itemsize * int(np.prod(r.shape[1:])) for r in readers)
+    items, nbytes = [], 0
+    for name in subjects:
+        subject = store.subject(name)
+        trials = training_trials(store, subject, sessions=config.sessions)
+        n = len(trials.image_rows)
+        items.append(len(split_items(n, config.validation, 0)[0]))
+        nbytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1]) + n * per_image
+    return DataSizes(items=tuple(items), nbytes=nbytes)
+
+
+def load_training_data(
+    store: Store,
+    subjects: Sequence[str],
+    space: str,
+    config: DataConfig,
+    extras: Sequence[str] = (),
+) -> TrainingData:
+    """Read the subjects' training trials and the targets of the images they show.
+
+    Images that are test for any subject of the store are left out before anything is read. `extras`
+    are other spaces of the same images.
+
+    Raises
+    ------
+    MissingResource
+        The store has no such subject, space or view.
     InvalidInput
         Targets and images disagree, or a value is not finite.
     """
-    subject = store.subject(subject_name)
-    target = open_targets(store, space)
-    trials = training_trials(store, subject)
-    voxels = subject.voxels.read(trials.trial_rows).astype(np.float32)
-    targets = target.read(trials.image_rows).astype(np.float32)
+    views = [view_space(space, k) for k in range(1, config.views + 1)]
+    readers = tuple(open_targets(store, name) for name in (space, *views))
+    others = [(name, open_targets(store, name)) for name in extras]
+    parts, names, found = [], [], []
     ids = store.images.ids
-    refuse_non_finite(voxels, f"subjects/{subject_name}/voxels", "trial", trials.trial_rows)
-    refuse_non_finite(targets, f"targets/{space}", "image", trials.image_rows)
+    for name in subjects:
+        subject = store.subject(name)
+        trials = training_trials(store, subject, sessions=config.sessions)
+        voxels = subject.voxels.read(trials.trial_rows).astype(np.float32)
+        refuse_non_finite(voxels, f"subjects/{name}/voxels", "trial", trials.trial_rows)
+        parts.append(
+            ResponseSet(
+                voxels=torch.from_numpy(voxels),
+                repeats=torch.from_numpy(padded_repeats(trials)),
+                counts=trials.counts,
+                targets=_targets(readers, trials.image_rows, space, config.keep),
+                image_rows=trials.image_rows,
+                extras=tuple(
+                    _targets((reader,), trials.image_rows, other, config.keep)
+                    for other, reader in others
+                ),
+            )
+        )
+        names.append([ids[row] for row in trials.image_rows])
+        found.append(identify(subject, voxels, trials.image_rows, readers[0]))
+    rows = np.unique(np.concatenate([part.image_rows for part in parts]))
     return TrainingData(
-        responses=ResponseSet(
-            voxels=torch.from_numpy(voxels),
-            repeats=torch.from_numpy(padded_repeats(trials)),
-            counts=trials.counts,
-            targets=torch.from_numpy(targets),
-            image_rows=trials.image_rows,
+        parts=tuple(parts),
+        image_ids=tuple(names),
+        identity=replace(
+            found[0],
+            voxels=tuple(identity.voxels[0] for identity in found),
+            masks=tuple(identity.masks[0] for identity in found),
+            image_rows=tuple(int(row) for row in rows),
         ),
-        image_ids=[ids[row] for row in trials.image_rows],
-        identity=identify(subject, voxels, trials.image_rows, target),
     )
+
+
+def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) -> Targets:
+    """Targets of some images, in memory where they fit."""
+    size = len(readers) * len(rows) * int(np.prod(readers[0].shape[1:]))
+    needed = size * np.dtype(readers[0].dtype).itemsize
+    if keep == "store" or (keep == "auto" and needed > MEMORY_SHARE * free_memory()):
+        # Every value was checked when it was written.
+        return StoredTargets(readers, rows)
+    found = [reader.read(rows) for reader in readers]
+    for values in found:
+        refuse_non_finite(values, f"targets/{space}", "image", rows)
+    return KeptTargets(tuple(torch.from_numpy(values) for values in found))
 
 
 def identify(
     subject: Subject, voxels: NDArray[np.float32], image_rows: Rows, target: Reader
 ) -> RunIdentity:
-    """Fingerprints of training responses (n, V) to some images, and of their target space."""
+    """Fingerprints of one subject's responses (n, V) to some images, and of their space."""
     return RunIdentity(
-        voxels=fingerprint.of_array(voxels),
-        mask=mask_fingerprint(subject),
+        voxels=(fingerprint.of_array(voxels),),
+        masks=(mask_fingerprint(subject),),
         targets=str(target.attrs["fingerprint"]),
         target_norm=str(target.attrs["norm"]),
         target_shape=tuple(target.shape[1:]),
@@ -220,7 +302,7 @@ def split_items(n: int, share: float, seed: int) -> tuple[Rows, Rows]:
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def refuse_non_finite(values: NDArray[np.float32], where: str, unit: str, rows: Rows) -> None:
+def refuse_non_finite(values: NDArray[Any], where: str, unit: str, rows: Rows) -> None:
     """Raise `InvalidInput` naming the first row that holds a value that is not finite."""
     bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
     if bad.any():

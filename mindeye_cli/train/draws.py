@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mindeye_cli.core.sampler import epoch_order, rng, torch_generator
+from mindeye_cli.core.sampler import rng, torch_generator
 from mindeye_cli.train.config import DataConfig, Repeats
-from mindeye_cli.train.data import ResponseSet
+from mindeye_cli.train.responses import ResponseSet
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -23,32 +23,15 @@ Floats = NDArray[np.float32]
 CONVEX_SHARE, MEAN_SHARE = 0.5, 0.3
 
 
-def epoch_batches(n: int, batch: int, seed: int, epoch: int) -> list[Rows]:
-    """Split one epoch's order into batches of nearly equal size, none larger than `batch`.
-
-    A short last batch would give the contrastive losses few negatives, so the remainder is spread.
-
-    Parameters
-    ----------
-    n : int
-        Number of items; each appears once.
-    batch : int
-    seed, epoch : int
-
-    Returns
-    -------
-    list of int64 arrays
-    """
-    return list(np.array_split(epoch_order(n, seed, epoch), steps_per_epoch(n, batch)))
-
-
-def steps_per_epoch(n: int, batch: int) -> int:
-    """Number of batches in an epoch of `n` items."""
-    return -(-n // batch)
-
-
 def repeat_weights(
-    policy: Repeats, items: Rows, counts: Rows, width: int, *, seed: int, epoch: int, step: int
+    policy: Repeats,
+    items: Rows,
+    counts: Rows,
+    width: int,
+    *,
+    seed: int,
+    epoch: int,
+    keys: tuple[int, ...],
 ) -> Floats:
     """Weight of every repetition of every item of a batch.
 
@@ -61,7 +44,9 @@ def repeat_weights(
         Their numbers of repeats, 1 to `width`.
     width : int
         R, the columns of the result.
-    seed, epoch, step : int
+    seed, epoch : int
+    keys : tuple of int
+        The step, and the part of its batch if it is split.
 
     Returns
     -------
@@ -70,7 +55,7 @@ def repeat_weights(
     """
     present = np.arange(width)[None] < counts[:, None]
     if policy == "random-convex":
-        draw = rng(seed, "repeats", step)
+        draw = rng(seed, "repeats", *keys)
         kind = draw.random()
         weights = draw.random((len(items), width)) * present
         if kind < CONVEX_SHARE:
@@ -84,7 +69,12 @@ def repeat_weights(
 
 
 def draw_responses(
-    responses: ResponseSet, data: DataConfig, items: Rows, seed: int, epoch: int, step: int
+    responses: ResponseSet,
+    data: DataConfig,
+    items: Rows,
+    seed: int,
+    epoch: int,
+    keys: tuple[int, ...],
 ) -> Tensor:
     """Responses of one batch under the repetition policy, with noise where it is asked for.
 
@@ -99,13 +89,23 @@ def draw_responses(
         responses.repeats.shape[1],
         seed=seed,
         epoch=epoch,
-        step=step,
+        keys=keys,
     )
     voxels = responses.combine(items, torch.from_numpy(weights))
     if data.noise > 0.0:
-        source = torch_generator(seed, "noise", step)
-        voxels = voxels + data.noise * torch.randn(voxels.shape, generator=source)
+        source = torch_generator(seed, "noise", *keys)
+        voxels = voxels + data.noise * torch.randn(voxels.shape, generator=source).to(voxels)
     return voxels
+
+
+def draw_views(views: int, n: int, seed: int, epoch: int) -> Rows | None:
+    """Which view of every item's targets an epoch takes, int64 (n,); 0 is the plain one.
+
+    None where there are no augmented views.
+    """
+    if not views:
+        return None
+    return rng(seed, "views", epoch).integers(0, views + 1, size=n)
 
 
 def _one_hot(columns: Rows, width: int) -> Floats:

@@ -22,7 +22,7 @@ def refuse_launcher() -> None:
     """
     if world_size() > 1:
         raise UsageProblem(
-            "training runs in one process for now",
+            "a closed-form fit runs in one process",
             where="WORLD_SIZE",
             fix="start it without the launcher, one task",
         )
@@ -34,10 +34,14 @@ def start(
     identity: RunIdentity,
     *,
     seed: int,
-    n_voxels: int,
+    n_voxels: tuple[int, ...],
     config_toml: str,
+    overwrite: bool,
+    origin: str = "",
 ) -> RunInfo:
     """Make the RUN folder, or find the same run there.
+
+    `origin` is the fingerprint of the weights that the run starts from, empty for random ones.
 
     Raises
     ------
@@ -45,7 +49,7 @@ def start(
         Another run is there, or an unfinished one that must not be continued.
     """
     started = (request.run / "run.json").exists()
-    if started and request.resume == "never" and not request.overwrite:
+    if started and request.resume == "never" and not overwrite:
         raise UsageProblem(
             "a run is here already",
             where=str(request.run),
@@ -60,13 +64,14 @@ def start(
         voxels=identity.voxels,
         targets=identity.targets,
         details={
-            "mask": identity.mask,
+            "masks": list(identity.masks),
+            "origin": origin,
             "trained_images": list(identity.image_rows),
             "target_norm": identity.target_norm,
             "target_shape": list(identity.target_shape),
         },
     )
-    return create_run(request.run, info, config_toml, overwrite=request.overwrite)
+    return create_run(request.run, info, config_toml, overwrite=overwrite)
 
 
 def outcome(run: Path, info: RunInfo, *, found: bool = False) -> Outcome:

@@ -10,27 +10,27 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mindeye_cli.core.retrieval_scores import cosine, expected_top, places
-from mindeye_cli.core.sampler import rng, torch_generator
+from mindeye_cli.core.sampler import torch_generator
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
 from mindeye_cli.models.losses import (
-    Mix,
     bimixco,
-    draw_mix,
     mix_voxels,
     softclip,
     softclip_temperature,
     unit_rows,
 )
-from mindeye_cli.train.config import DataConfig, LoopConfig, OptimConfig
-from mindeye_cli.train.data import ResponseSet
-from mindeye_cli.train.draws import draw_responses
-from mindeye_cli.train.loop import Moment
+from mindeye_cli.train.config import DataConfig, InitConfig, LoopConfig, OptimConfig
+from mindeye_cli.train.draws import draw_views
+from mindeye_cli.train.gather import gather_rows
+from mindeye_cli.train.study import Batch, Mixing, Moment, Share, StudySet
 
 Rows = NDArray[np.int64]
+CPU = torch.device("cpu")
+VALIDATION_BATCH = 64  # images whose prior loss is computed at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,7 @@ class HighLevelTraining:
     losses: HighLossConfig = field(default_factory=HighLossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    init: InitConfig = field(default_factory=InitConfig)
 
 
 class HighLevelTask:
@@ -86,109 +87,139 @@ class HighLevelTask:
     Parameters
     ----------
     config : HighLevelTraining
-    training, validation : ResponseSet
-        Targets of shape (N, T, D).
+    model : HighLevelModel
+    training, validation : StudySet
+        Targets of (T, D), or (D,) for a single token.
     ids : list of str
-        Of the training images.
+        Of the training items.
+    device : torch.device
+        Where the model computes.
     """
 
     def __init__(
         self,
         config: HighLevelTraining,
         model: HighLevelModel,
-        training: ResponseSet,
-        validation: ResponseSet,
+        training: StudySet,
+        validation: StudySet,
         ids: list[str],
+        device: torch.device = CPU,
     ) -> None:
-        self.config, self.model = config, model
+        self.config, self.model, self.device = config, model, device
         self.training, self.validation, self.ids = training, validation, ids
         self.score = "top1" if config.losses.contrastive > 0.0 else "prior_fit"
-
-    def __len__(self) -> int:
-        return len(self.training)
 
     def names(self, items: Rows) -> list[str]:
         """Image ids of a batch."""
         return [self.ids[item] for item in items]
 
-    def loss(self, items: Rows, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum of the contrastive and the prior's loss."""
-        losses, seed = self.config.losses, self.config.seed
-        target = self.training.targets[torch.from_numpy(items)]
-        voxels = draw_responses(
-            self.training, self.config.data, items, seed, moment.epoch, moment.step
-        )
-        mixing_epochs = int(losses.mixco_share * moment.epochs)
-        mix = None
-        if losses.contrastive > 0.0 and moment.epoch < mixing_epochs:
-            mix = draw_mix(
-                len(items),
-                rng(seed, "mixco", moment.step),
-                beta=losses.mixco_beta,
-                fraction=losses.mixco_fraction,
-            )
-            voxels = mix_voxels(voxels, mix)
+    def mixing_epochs(self, epochs: int) -> int:
+        """Epochs of the first phase, which mixes voxels; SoftCLIP takes the rest."""
+        return int(self.config.losses.mixco_share * epochs)
+
+    def draw(self, items: Rows, moment: Moment, share: Share) -> Batch:
+        """Responses and targets of one batch, mixed in the first phase."""
+        config, losses = self.config, self.config.losses
+        mixing = None
+        if losses.contrastive > 0.0 and moment.epoch < self.mixing_epochs(moment.epochs):
+            mixing = Mixing(losses.mixco_beta, losses.mixco_fraction)
+        voxels, mix = self.training.draw(items, config.data, moment, share, mixing)
         sources = None
         if losses.prior > 0.0:
-            rows = self.training.image_rows[items]
-            sources = [torch_generator(seed, "prior", moment.step, int(row)) for row in rows]
-        output = self.model(voxels, target if sources else None, sources)
-        total, parts = voxels.new_zeros(()), {}
+            sources = [
+                torch_generator(
+                    config.seed, "prior", moment.step, int(row), device=str(self.device)
+                )
+                for row in self.training.image_rows[items][share.rows]
+            ]
+        views = draw_views(config.data.views, len(self.training), config.seed, moment.epoch)
+        target = self.training.targets(items, None if views is None else views[items])
+        return Batch(
+            voxels=voxels, target=self._tokens(target), share=share, mix=mix, sources=sources
+        ).to(self.device)
+
+    def loss(
+        self, model: nn.Module, batch: Batch, moment: Moment
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum of the contrastive and the prior's loss."""
+        losses = self.config.losses
+        own = batch.target[batch.share.rows]
+        output = model(batch.voxels, own if batch.sources else None, batch.sources)
+        total, parts = own.new_zeros(()), {}
         if losses.contrastive > 0.0:
-            predicted, wanted = unit_rows(output.retrieval), unit_rows(target)
-            if mix is not None:
-                contrastive = bimixco(
-                    predicted,
-                    wanted,
-                    mix,
-                    losses.mixco_temperature,
-                    published=losses.published_mixco,
-                )
-            else:
-                temperature = softclip_temperature(
-                    moment.epoch - mixing_epochs,
-                    moment.epochs - mixing_epochs,
-                    losses.softclip_start,
-                    losses.softclip_end,
-                )
-                contrastive = softclip(predicted, wanted, temperature)
-            parts["contrastive"] = contrastive
-            total = total + losses.contrastive * contrastive
+            parts["contrastive"] = self._contrastive(output.retrieval, batch, moment)
+            total = total + losses.contrastive * parts["contrastive"]
+        # Means over this process's rows count by their number in the average over processes.
         if output.prior_loss is not None:
-            parts["prior"] = output.prior_loss
-            total = total + losses.prior * output.prior_loss
+            parts["prior"] = batch.share.weight * output.prior_loss
+            total = total + losses.prior * parts["prior"]
         if losses.regression > 0.0:
-            parts["regression"] = self._regression(output.backbone, target, mix)
+            error = self._regression(output.backbone, batch)
+            parts["regression"] = batch.share.weight * error
             total = total + losses.regression * parts["regression"]
         return total, parts
 
-    def _regression(self, backbone: Tensor, target: Tensor, mix: Mix | None) -> Tensor:
+    def _contrastive(self, retrieval: Tensor, batch: Batch, moment: Moment) -> Tensor:
+        """BiMixCo in the first phase, SoftCLIP in the second; over all processes' rows."""
+        losses = self.config.losses
+        predicted = gather_rows(unit_rows(retrieval), batch.share.sizes)
+        wanted = unit_rows(batch.target)
+        if batch.mix is not None:
+            return bimixco(
+                predicted,
+                wanted,
+                batch.mix,
+                losses.mixco_temperature,
+                published=losses.published_mixco,
+            )
+        before = self.mixing_epochs(moment.epochs)
+        temperature = softclip_temperature(
+            moment.epoch - before,
+            moment.epochs - before,
+            losses.softclip_start,
+            losses.softclip_end,
+        )
+        return softclip(predicted, wanted, temperature)
+
+    def _regression(self, backbone: Tensor, batch: Batch) -> Tensor:
         """Squared error of the backbone's tokens; mixed voxels are asked for the mixed target."""
-        if mix is not None:
-            target = mix_voxels(target.flatten(1), mix).view_as(target)
+        target = batch.target
+        if batch.mix is not None:
+            target = mix_voxels(target.flatten(1), batch.mix).view_as(target)
         scale = self.model.prior.scale if self.model.prior is not None else 1.0
-        return functional.mse_loss(backbone.view_as(target), scale * target)
+        return functional.mse_loss(backbone.float(), scale * target[batch.share.rows])
+
+    def _tokens(self, targets: Tensor) -> Tensor:
+        """Targets as (B, T, D)."""
+        return targets.reshape(-1, self.config.model.tokens, self.config.model.width)
 
     def validate(self, moment: Moment) -> dict[str, float]:
         """Retrieval among the validation images by mean responses, and the prior's loss."""
-        if not len(self.validation):
+        items = np.arange(len(self.validation))
+        if not len(items):
             return {}
-        tokens = self.model.backbone(self.validation.means())
+        means = [part.to(self.device) for part in self.validation.means()]
+        tokens = self.model.backbone(means)
+        targets = self._tokens(self.validation.targets(items))
         metrics: dict[str, float] = {}
         if self.config.losses.contrastive > 0.0:
-            similarity = cosine(
-                self.model.projector(tokens).numpy(), self.validation.targets.numpy()
-            )
-            own = np.arange(len(similarity))
-            metrics["image_top1"] = float(expected_top(*places(similarity, own), 1).mean())
-            metrics["brain_top1"] = float(expected_top(*places(similarity.T, own), 1).mean())
+            retrieved = self.model.projector(tokens).float().cpu()
+            similarity = cosine(retrieved.numpy(), targets.cpu().numpy())
+            metrics["image_top1"] = float(expected_top(*places(similarity, items), 1).mean())
+            metrics["brain_top1"] = float(expected_top(*places(similarity.T, items), 1).mean())
             metrics["top1"] = (metrics["image_top1"] + metrics["brain_top1"]) / 2
         if self.model.prior is not None:
-            # The same draws at every validation, or their noise would hide the progress.
-            sources = [
-                torch_generator(self.config.seed, "validation", int(row))
-                for row in self.validation.image_rows
-            ]
-            value = float(self.model.prior.loss(self.validation.targets, tokens, sources))
-            metrics |= {"prior": value, "prior_fit": -value}
+            total = 0.0
+            for start in range(0, len(items), VALIDATION_BATCH):
+                rows = slice(start, start + VALIDATION_BATCH)
+                # The same draws at every validation, or their noise would hide the progress.
+                sources = [
+                    torch_generator(
+                        self.config.seed, "validation", int(row), device=str(self.device)
+                    )
+                    for row in self.validation.image_rows[rows]
+                ]
+                loss = self.model.prior.loss(targets[rows].to(self.device), tokens[rows], sources)
+                total += float(loss) * len(sources)
+            metrics |= {"prior": total / len(items), "prior_fit": -total / len(items)}
         return metrics

@@ -6,9 +6,10 @@ killed anywhere and continued from any checkpoint ends in the weights of the uni
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,27 +20,28 @@ from torch import Tensor, nn
 
 from mindeye_cli.core import checkpoint
 from mindeye_cli.core.progress import Bar, track
-from mindeye_cli.core.runs import append_log, trim_log
 from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.train.config import LoopConfig, OptimConfig
-from mindeye_cli.train.draws import epoch_batches, steps_per_epoch
+from mindeye_cli.train.engine import Engine
+from mindeye_cli.train.feed import Feed
+from mindeye_cli.train.journal import Journal
 from mindeye_cli.train.optim import make_optimizer, schedule, set_step
 from mindeye_cli.train.state import Tensors, TrainState
+from mindeye_cli.train.study import (
+    Batch,
+    Moment,
+    Share,
+    StudySet,
+    epoch_batches,
+    share_of,
+    steps_per_epoch,
+)
 from mindeye_store.errors import MindeyeError
 
 Rows = NDArray[np.int64]
 # Ids named in the message of a failed batch; all of them go to the log.
 NAMED_IDS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Where a step is: its number, its epoch, and the run's number of epochs."""
-
-    step: int
-    epoch: int
-    epochs: int
 
 
 class Task(Protocol):
@@ -50,14 +52,23 @@ class Task(Protocol):
         """The network that is trained."""
 
     @property
+    def training(self) -> StudySet:
+        """The training items."""
+
+    @property
     def score(self) -> str:
         """Metric of `validate` that larger values improve."""
 
-    def __len__(self) -> int:
-        """Number of training items."""
+    def draw(self, items: Rows, moment: Moment, share: Share) -> Batch:
+        """What this process takes in; every draw is keyed by seed, `moment` and sample."""
 
-    def loss(self, items: Rows, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of one batch and its named parts; every draw is keyed by seed and `moment`."""
+    def loss(
+        self, model: nn.Module, batch: Batch, moment: Moment
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its named parts, whose averages over processes are those of the whole batch.
+
+        `model` is the task's own network as the engine wrapped it.
+        """
 
     def validate(self, moment: Moment) -> dict[str, float]:
         """Metrics on validation items of the weights now in `model`; {} without such items."""
@@ -77,7 +88,14 @@ class LoopResult:
 
 
 def train_steps(
-    task: Task, optim: OptimConfig, loop: LoopConfig, *, seed: int, run: Path
+    task: Task,
+    optim: OptimConfig,
+    loop: LoopConfig,
+    *,
+    seed: int,
+    run: Path,
+    engine: Engine,
+    ahead: bool = False,
 ) -> LoopResult:
     """Train to the end, from the run's latest checkpoint where there is one.
 
@@ -89,6 +107,10 @@ def train_steps(
     seed : int
     run : Path
         The RUN folder, for log and checkpoints.
+    engine : Engine
+        Device, precision and processes.
+    ahead : bool
+        Draw batches one step ahead (`train/feed.py`).
 
     Returns
     -------
@@ -101,7 +123,7 @@ def train_steps(
     MindeyeError
         The loss or a weight is not finite; the last good checkpoint is kept.
     """
-    worker = _Worker(task, optim, loop, seed, run)
+    worker = _Worker(task, optim, loop, seed, run, engine, ahead)
     with StopFlag() as stop, track("train", worker.total, unit="steps") as bar:
         bar.advance(worker.state.step)
         while worker.state.step < worker.total:
@@ -113,34 +135,51 @@ class _Worker:
     """State of one process at work on a run."""
 
     def __init__(
-        self, task: Task, optim: OptimConfig, loop: LoopConfig, seed: int, run: Path
+        self,
+        task: Task,
+        optim: OptimConfig,
+        loop: LoopConfig,
+        seed: int,
+        run: Path,
+        engine: Engine,
+        ahead: bool,
     ) -> None:
-        self.task, self.optim, self.loop, self.seed, self.run = task, optim, loop, seed, run
-        self.per_epoch = steps_per_epoch(len(task), optim.batch)
+        self.task, self.optim, self.loop, self.seed = task, optim, loop, seed
+        self.engine, self.feed = engine, Feed(ahead)
+        self.per_epoch = steps_per_epoch(task.training.sizes, optim.batch)
         self.total = self.per_epoch * optim.epochs
         self.rates = schedule(optim, self.total)
-        self.state = TrainState(task.model, make_optimizer(task.model, optim), optim.ema)
+        self.model = engine.wrap(task.model)
+        self.state = TrainState(task.model, make_optimizer(task.model, optim), optim.ema, engine)
         self.metrics: dict[str, float] = {}
-        self.clock = time.monotonic()
+        self.clock = self.started = time.monotonic()
         found = checkpoint.latest(run)
         if found is not None:
             self.state.unpack(found)
-        trim_log(run, self.state.step)
+        self.journal = Journal(run, self.state.step, loop.trackers if engine.is_main else None)
+        self.run = run
+        # Asking a GPU for a value makes it wait, so a divergence is looked for now and then.
+        self.look_every = 1 if engine.device.type == "cpu" else max(1, loop.log_every)
+        self.diverged = torch.full((), -1, device=engine.device)
 
     def epoch(self, stop: StopFlag, bar: Bar) -> None:
         """Finish the epoch that the state is in; validate and save where they are due."""
         epoch, done = divmod(self.state.step, self.per_epoch)
-        batches = epoch_batches(len(self.task), self.optim.batch, self.seed, epoch)
-        for items in batches[done:]:
-            moment = Moment(self.state.step, epoch, self.optim.epochs)
-            bar.advance(note=f"loss {self._step(items, moment):.4g}")
-            if stop.is_set and self.state.step % self.per_epoch:
+        batches = epoch_batches(self.task.training.sizes, self.optim.batch, self.seed, epoch)
+        steps = list(enumerate(batches))[done:]
+        moments = [Moment(epoch * self.per_epoch + n, epoch, self.optim.epochs) for n, _ in steps]
+        drawn = self.feed.each(self._draws(moments, [items for _, items in steps]))
+        for moment, (_, items) in zip(moments, steps, strict=True):
+            loss = self._step(items, moment, drawn)
+            bar.advance(note=None if loss is None else f"loss {loss:.4g}")
+            stopping = _due(self.state.step, self.look_every) and self.engine.any(stop.is_set)
+            if stopping and self.state.step % self.per_epoch:
                 self._save_and_stop(stop)
         last = self.state.step == self.total
         if last or _due(epoch + 1, self.loop.validate_every):
             self._validate(Moment(self.state.step, epoch, self.optim.epochs))
         # After the validation, so that a run continued here does not miss it.
-        if stop.is_set and not last:
+        if self.engine.any(stop.is_set) and not last:
             self._save_and_stop(stop)
         if not last and _due(epoch + 1, self.loop.checkpoint_every):
             self._save()
@@ -148,43 +187,62 @@ class _Worker:
     def result(self) -> LoopResult:
         """What the finished run keeps."""
         self._tick()
+        self.journal.close()
         metrics: dict[str, Any] = dict(self.metrics)
+        metrics["data_wait_share"] = self.feed.waited / max(self.clock - self.started, 1e-9)
         weights = self.state.weights()
         if self.loop.select == "best" and self.state.best:
             weights = self.state.best
             metrics["best_step"] = self.state.best_step
         return LoopResult(weights, self.state.step, self.state.seconds, metrics)
 
-    def _step(self, items: Rows, moment: Moment) -> float:
-        """One optimiser step; returns the loss."""
+    def _draws(self, moments: list[Moment], batches: list[Rows]) -> Iterator[Callable[[], Batch]]:
+        """How to draw every part of every step's batch, in order."""
+        for moment, items in zip(moments, batches, strict=True):
+            for number, part in enumerate(self._parts(items)):
+                share = share_of(len(part), self.engine.rank, self.engine.world)
+                yield partial(self.task.draw, part, replace(moment, part=number), share)
+
+    def _parts(self, items: Rows) -> list[Rows]:
+        """The parts of a batch; every one holds its share of every subject."""
+        return [items[k :: self.optim.accumulate] for k in range(self.optim.accumulate)]
+
+    def _step(self, items: Rows, moment: Moment, drawn: Iterator[Batch]) -> float | None:
+        """One optimiser step; returns the loss where it was looked at."""
         # Dropout reads torch's global generators: keyed here like every other draw.
-        torch.manual_seed(derived_seed(self.seed, "step", moment.step))
+        whose = [self.engine.rank] if self.engine.rank else []
+        torch.manual_seed(derived_seed(self.seed, "step", moment.step, *whose))
         set_step(self.state.optimizer, self.rates[moment.step])
-        self.task.model.train()
-        loss, parts = self.task.loss(items, moment)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            self._diverged("the loss is not finite", items, moment)
+        self.model.train()
         self.state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.optim.clip > 0.0:
-            nn.utils.clip_grad_norm_(self.task.model.parameters(), self.optim.clip)
-        self.state.optimizer.step()
+        values: dict[str, Tensor] = {}
+        parts = self._parts(items)
+        for number, part in enumerate(parts):
+            batch, weight = next(drawn), len(part) / len(items)
+            with self.engine.part(self.model, number == len(parts) - 1):
+                loss, named = self.task.loss(self.model, batch, replace(moment, part=number))
+                self.engine.backward(weight * loss)
+            for name, value in {"loss": loss, **named}.items():
+                values[name] = values.get(name, 0.0) + weight * value.detach()
+        values = dict(zip(values, self.engine.mean(torch.stack([*values.values()])), strict=True))
+        bad = (self.diverged < 0) & ~torch.isfinite(values["loss"])
+        self.diverged = torch.where(bad, moment.step, self.diverged)
+        looked = _due(moment.step + 1, self.look_every) or moment.step + 1 == self.total
+        if looked:
+            self._refuse_divergence()
+        self.engine.step(self.state.optimizer, self.task.model, self.optim.clip)
         self.state.after_step()
         if _due(self.state.step, self.loop.log_every) or self.state.step == self.total:
-            self._log(moment, loss=value, lr=self.rates[moment.step][0], **_floats(parts))
-        return value
+            floats = {name: float(value) for name, value in values.items()}
+            self._log(moment, lr=self.rates[moment.step][0], **floats)
+        return float(values["loss"]) if looked else None
 
     def _validate(self, moment: Moment) -> None:
-        live = None
-        if self.state.average:
-            live = {name: value.clone() for name, value in self.task.model.state_dict().items()}
-            self.task.model.load_state_dict(self.state.average)
+        if not self.engine.is_main:
+            return
         self.task.model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self.state.averaged():
             self.metrics = self.task.validate(moment)
-        if live is not None:
-            self.task.model.load_state_dict(live)
         if not self.metrics:
             return
         if self.loop.select == "best":
@@ -192,6 +250,7 @@ class _Worker:
         self._log(moment, **{f"validation_{name}": v for name, v in self.metrics.items()})
 
     def _save(self) -> None:
+        self._refuse_divergence()
         if not self.state.finite():
             raise MindeyeError(
                 "a weight is not finite",
@@ -199,25 +258,34 @@ class _Worker:
                 fix="lower optim.lr; the last good checkpoint is kept",
             )
         self._tick()
-        tensors, scalars = self.state.pack()
-        checkpoint.save(self.run, self.state.step, tensors, scalars)
+        if self.engine.is_main:
+            checkpoint.save(self.run, self.state.step, *self.state.pack())
+        self.engine.wait()
 
     def _save_and_stop(self, stop: StopFlag) -> None:
         self._save()
+        self.journal.close()
         stop.raise_requeue(f"{self.run}, step {self.state.step}")
 
-    def _diverged(self, message: str, items: Rows, moment: Moment) -> None:
-        ids = self.task.names(items)
-        self._log(moment, error=message, batch=ids)
+    def _refuse_divergence(self) -> None:
+        """Stop where a loss was not finite, naming its step and images."""
+        step = int(self.diverged)
+        if step < 0:
+            return
+        epoch, number = divmod(step, self.per_epoch)
+        batches = epoch_batches(self.task.training.sizes, self.optim.batch, self.seed, epoch)
+        ids = self.task.names(batches[number])
+        message = "the loss is not finite"
+        self._log(Moment(step, epoch, self.optim.epochs), error=message, batch=ids)
         more = f" and {len(ids) - NAMED_IDS} more" if len(ids) > NAMED_IDS else ""
         raise MindeyeError(
             message,
-            where=f"step {moment.step}, images {', '.join(ids[:NAMED_IDS])}{more}",
+            where=f"step {step}, images {', '.join(ids[:NAMED_IDS])}{more}",
             fix="lower optim.lr or set optim.clip=1; the last good checkpoint is kept",
         )
 
     def _log(self, moment: Moment, **values: Any) -> None:
-        append_log(self.run, step=self.state.step, epoch=moment.epoch, **values)
+        self.journal.write(self.state.step, moment.epoch, values)
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -227,7 +295,3 @@ class _Worker:
 
 def _due(count: int, every: int) -> bool:
     return every > 0 and count % every == 0
-
-
-def _floats(parts: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(value.detach()) for name, value in parts.items()}

@@ -12,17 +12,17 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mindeye_cli.models.losses import latent_loss, soft_contrastive, token_rows
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
-from mindeye_cli.train.config import DataConfig, LoopConfig, OptimConfig
-from mindeye_cli.train.data import ResponseSet
-from mindeye_cli.train.draws import draw_responses
-from mindeye_cli.train.loop import Moment
+from mindeye_cli.train.config import DataConfig, InitConfig, LoopConfig, OptimConfig
+from mindeye_cli.train.gather import gather_rows
+from mindeye_cli.train.study import Batch, Moment, Share, StudySet
 from mindeye_store import InvalidInput
 
 Rows = NDArray[np.int64]
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,7 @@ class LowLevelTraining:
     losses: LowLossConfig = field(default_factory=LowLossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    init: InitConfig = field(default_factory=InitConfig)
 
 
 class LowLevelTask:
@@ -77,12 +78,13 @@ class LowLevelTask:
     ----------
     config : LowLevelTraining
     model : LowLevelModel
-    training, validation : ResponseSet
-        Targets are latents, (N, C, H, W).
+    training, validation : StudySet
+        Targets are latents (C, H, W); the extras of the training items are the teacher's features
+        and, if named, those of augmented images.
     ids : list of str
-        Of the training images.
-    teacher, augmented : float32 tensor (N, P, M), optional
-        Of the training images; needed where the contrastive loss has a weight.
+        Of the training items.
+    device : torch.device
+        Where the model computes.
     """
 
     score = "fit"
@@ -91,41 +93,46 @@ class LowLevelTask:
         self,
         config: LowLevelTraining,
         model: LowLevelModel,
-        training: ResponseSet,
-        validation: ResponseSet,
+        training: StudySet,
+        validation: StudySet,
         ids: list[str],
-        teacher: Tensor | None = None,
-        augmented: Tensor | None = None,
+        device: torch.device = CPU,
     ) -> None:
-        self.config, self.model, self.ids = config, model, ids
+        self.config, self.model, self.device, self.ids = config, model, device, ids
         self.training, self.validation = training, validation
-        self.teacher = teacher
-        self.augmented = teacher if augmented is None else augmented
-
-    def __len__(self) -> int:
-        return len(self.training)
 
     def names(self, items: Rows) -> list[str]:
         """Image ids of a batch."""
         return [self.ids[item] for item in items]
 
-    def loss(self, items: Rows, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(self, items: Rows, moment: Moment, share: Share) -> Batch:
+        """Responses, latents and teacher's features of one batch."""
+        voxels, _ = self.training.draw(items, self.config.data, moment, share, None)
+        return Batch(
+            voxels=voxels,
+            target=self.training.targets(items),
+            share=share,
+            extras=self.training.extras(items),
+        ).to(self.device)
+
+    def loss(
+        self, model: nn.Module, batch: Batch, moment: Moment
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Error of the latents plus the weighted contrastive loss."""
-        losses = self.config.losses
-        rows = torch.from_numpy(items)
-        target = self.training.targets[rows]
-        voxels = draw_responses(
-            self.training, self.config.data, items, self.config.seed, moment.epoch, moment.step
-        )
-        if self.teacher is None or self.augmented is None:
-            error = latent_loss(self.model(voxels), target, losses.scaling_factor, losses.error)
-            return error, {"latent": error}
-        latents, maps = self.model(voxels, with_maps=True)
-        error = latent_loss(latents, target, losses.scaling_factor, losses.error)
+        losses, own = self.config.losses, batch.target[batch.share.rows]
+        if losses.contrastive == 0.0:
+            error = latent_loss(model(batch.voxels), own, losses.scaling_factor, losses.error)
+            return batch.share.weight * error, {"latent": batch.share.weight * error}
+        latents, maps = model(batch.voxels, with_maps=True)
+        error = latent_loss(latents, own, losses.scaling_factor, losses.error)
+        error = batch.share.weight * error
+        positions = maps.shape[1]
+        teacher = batch.extras[0][:, -positions:]
+        augmented = batch.extras[-1][:, -positions:]
         contrastive = soft_contrastive(
-            token_rows(maps),
-            token_rows(self.teacher[rows]),
-            token_rows(self.augmented[rows]),
+            gather_rows(token_rows(maps), [size * positions for size in batch.share.sizes]),
+            token_rows(teacher),
+            token_rows(augmented),
             losses.temperature,
         )
         return error + losses.contrastive * contrastive, {
@@ -137,8 +144,8 @@ class LowLevelTask:
         """Errors and mean correlation of the latents of validation images, by mean responses."""
         if not len(self.validation):
             return {}
-        target = self.validation.targets
-        predicted = self.model(self.validation.means())
+        target = self.validation.targets(np.arange(len(self.validation))).to(self.device)
+        predicted = self.model([part.to(self.device) for part in self.validation.means()])
         factor = self.config.losses.scaling_factor
         errors = {
             kind: float(latent_loss(predicted, target, factor, kind)) for kind in ("mae", "mse")
@@ -153,28 +160,35 @@ class LowLevelTask:
         }
 
 
-def teacher_positions(features: Tensor, positions: int, width: int, space: str) -> Tensor:
-    """One teacher token for each position of the maps.
+def teacher_spaces(losses: LowLossConfig) -> tuple[str, ...]:
+    """Spaces of the teacher that the configuration needs: plain, then augmented if named."""
+    if losses.contrastive == 0.0:
+        return ()
+    return (losses.teacher,) if losses.augmented is None else (losses.teacher, losses.augmented)
+
+
+def refuse_other_maps(shape: tuple[int, ...], positions: int, width: int, space: str) -> None:
+    """Refuse teacher features that have no token for each position of the model's maps.
+
+    A first token for the whole image is allowed, and dropped.
 
     Parameters
     ----------
-    features : float32 tensor (N, P or P + 1, M)
-        A first token for the whole image is dropped.
+    shape : tuple of int
+        Of one image's features.
     positions, width : int
         P and M of the model's maps.
     space : str
-        For messages.
+        For the message.
 
     Raises
     ------
     InvalidInput
         Their numbers do not agree.
     """
-    shape = tuple(features.shape[1:])
     if shape not in ((positions, width), (positions + 1, width)):
         raise InvalidInput(
             f"teacher features of shape {shape} do not fit maps of {positions} x {width}",
             where=f"targets/{space}",
             fix="set model.map_size and model.maps_width to the teacher's, or losses.contrastive=0",
         )
-    return features[:, features.shape[1] - positions :]

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mindeye_cli.core.config import to_toml
 from mindeye_cli.core.outcome import Outcome
-from mindeye_cli.core.runs import Kind, finish_run
+from mindeye_cli.core.runs import finish_run, read_run
 from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.threads import threads
-from mindeye_cli.models.high_level import HighLevelModel
-from mindeye_cli.models.lowlevel import LowLevelModel
-from mindeye_cli.train import folder, memory
+from mindeye_cli.models.running import compile_parts, save_memory
+from mindeye_cli.train import folder, initial, memory
 from mindeye_cli.train.data import (
-    ResponseSet,
+    DataSizes,
     TrainingData,
+    describe,
     load_training_data,
-    open_targets,
-    split_items,
+    measure,
 )
-from mindeye_cli.train.draws import steps_per_epoch
-from mindeye_cli.train.high_level import HighLevelTask, HighLevelTraining
-from mindeye_cli.train.loop import Task, train_steps
-from mindeye_cli.train.low_level import LowLevelTask, LowLevelTraining, teacher_positions
+from mindeye_cli.train.engine import Engine
+from mindeye_cli.train.loop import train_steps
+from mindeye_cli.train.recipes import Config, HighLevelRecipe, LowLevelRecipe, Recipe
 from mindeye_cli.train.request import TrainRequest
-from mindeye_cli.train.resolve import high_level_config, low_level_config
-from mindeye_store import Store, UsageProblem, open_store
-
-Config = HighLevelTraining | LowLevelTraining
+from mindeye_cli.train.study import steps_per_epoch
+from mindeye_store import UsageProblem, open_store
 
 
 def train_high_level(request: TrainRequest) -> Outcome:
@@ -50,116 +46,144 @@ def train_high_level(request: TrainRequest) -> Outcome:
     Raises
     ------
     MindeyeError
-        Bad input or options, or a training that diverged; see `train.loop.train_steps`.
+        Bad input or options, a run that cannot fit in memory, or a training that diverged; see
+        `train.loop.train_steps`.
     """
-    data = load_training_data(open_store(request.store), request.subject, request.space)
-    config = high_level_config(request, data)
-    tokens = data.responses.targets.reshape(-1, config.model.tokens, config.model.width)
-    data = data.with_targets(tokens)
-
-    def task() -> Task:
-        training, validation, ids = _split(data, config)
-        return HighLevelTask(config, HighLevelModel(config.model), training, validation, ids)
-
-    return _run(request, "high-level", config, data, lambda: HighLevelModel(config.model), task)
+    return _train(request, HighLevelRecipe())
 
 
 def train_low_level(request: TrainRequest) -> Outcome:
     """Train the low-level network; parameters, results and errors as for `train_high_level`."""
+    return _train(request, LowLevelRecipe())
+
+
+def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
+    """Plan or train one network in its RUN folder."""
     store = open_store(request.store)
-    data = load_training_data(store, request.subject, request.space)
-    config = low_level_config(request, data)
-    teachers = _teachers(store, data, config)
-
-    def task() -> Task:
-        training, validation, ids = _split(data, config)
-        items, _ = split_items(len(data.responses), config.data.validation, config.seed)
-        maps = [teacher[torch.from_numpy(items)] for teacher in teachers]
-        model = LowLevelModel(config.model)
-        return LowLevelTask(config, model, training, validation, ids, *maps)
-
-    return _run(request, "low-level", config, data, lambda: LowLevelModel(config.model), task)
+    facts = describe(store, request.subjects, request.space)
+    # A raw space's scale follows from its targets, and which targets from the configuration.
+    config = recipe.resolve(request, facts, rms=1.0)
+    extras = recipe.extras(config, store)
+    sizes = measure(store, request.subjects, request.space, config.data, extras)
+    _refuse_batch(config, sizes)
+    engine = Engine(config.optim.precision)
+    needs = _plan(recipe, config, sizes, engine)
+    if request.dry_run:
+        return Outcome(outputs=(), values=needs)
+    source = Path(config.init.run) if config.init.run else None
+    begun = None if source is None else initial.check_source(source, recipe.kind, store)
+    with engine.main_first():
+        data = load_training_data(store, request.subjects, request.space, config.data, extras)
+        config = recipe.resolve(request, facts, data.target_rms())
+        info = folder.start(
+            request,
+            recipe.kind,
+            data.identity,
+            seed=config.seed,
+            n_voxels=facts.n_voxels,
+            config_toml=to_toml(config),
+            origin="" if source is None else initial.source_fingerprint(source),
+            overwrite=request.overwrite and engine.is_main,
+        )
+    if info.status == "finished":
+        _drop_checkpoints(request.run, engine)
+        return folder.outcome(request.run, info, found=True)
+    memory.refuse_too_large(needs["bytes"], engine.device)
+    with threads(config.loop.threads or None):
+        # The initial weights: drawn from torch's global generator by every layer's constructor.
+        torch.manual_seed(derived_seed(config.seed, "weights"))
+        model = recipe.model(config)
+        if source is not None and begun is not None:
+            initial.take_over(model, source, begun, request.subjects, data.identity.masks)
+        save_memory(model, config.optim.checkpointing)
+        if config.optim.compile:
+            compile_parts(model)
+        _run(request, recipe, config, model, data, engine, needs["bytes"])
+    engine.wait()
+    _drop_checkpoints(request.run, engine)
+    return folder.outcome(request.run, read_run(request.run))
 
 
 def _run(
     request: TrainRequest,
-    kind: Kind,
+    recipe: Recipe,
     config: Config,
+    model: nn.Module,
     data: TrainingData,
-    make_model: Callable[[], nn.Module],
-    make_task: Callable[[], Task],
-) -> Outcome:
-    """Plan or train one network in its RUN folder."""
-    folder.refuse_launcher()
-    _refuse_large_batch(config, data)
-    if request.dry_run:
-        return Outcome(outputs=(), values=_plan(config, data, make_model))
-    info = folder.start(
-        request,
-        kind,
-        data.identity,
-        seed=config.seed,
-        n_voxels=data.n_voxels,
-        config_toml=to_toml(config),
+    engine: Engine,
+    needs: dict[str, int],
+) -> None:
+    """Train, and write the finished run on the main process."""
+    kept = config.data.keep
+    resident = kept in ("auto", "device") and (
+        kept == "device" or memory.fits(needs, engine.device, data_on_device=True)
     )
-    if info.status == "finished":
-        _drop_checkpoints(request.run)
-        return folder.outcome(request.run, info, found=True)
-    with threads(config.loop.threads or None):
-        # The initial weights: drawn from torch's global generator by every layer's constructor.
-        torch.manual_seed(derived_seed(config.seed, "weights"))
-        result = train_steps(
-            make_task(), config.optim, config.loop, seed=config.seed, run=request.run
-        )
+    if resident:
+        data = data.to(engine.device)
+    in_place = resident or (engine.device.type == "cpu" and kept != "store")
+    result = train_steps(
+        recipe.task(config, model, data, engine.device),
+        config.optim,
+        config.loop,
+        seed=config.seed,
+        run=request.run,
+        engine=engine,
+        ahead=not in_place,
+    )
+    if engine.is_main:
         metrics = {**result.metrics, "seconds": result.seconds}
-        info = finish_run(request.run, result.weights, steps=result.steps, metrics=metrics)
-    _drop_checkpoints(request.run)
-    return folder.outcome(request.run, info)
+        finish_run(request.run, result.weights, steps=result.steps, metrics=metrics)
 
 
-def _drop_checkpoints(run: Path) -> None:
+def _drop_checkpoints(run: Path, engine: Engine) -> None:
     """A finished run is never continued, and its checkpoints hold the moments too."""
-    if (run / "checkpoints").exists():
+    if engine.is_main and (run / "checkpoints").exists():
         shutil.rmtree(run / "checkpoints")
 
 
-def _refuse_large_batch(config: Config, data: TrainingData) -> None:
-    train, _ = split_items(len(data.responses), config.data.validation, config.seed)
-    if config.optim.batch > len(train):
+def _refuse_batch(config: Config, sizes: DataSizes) -> None:
+    if config.optim.batch > sum(sizes.items):
         raise UsageProblem(
-            f"a batch of {config.optim.batch} is larger than the {len(train)} training images",
+            f"a batch of {config.optim.batch} is larger than the {sum(sizes.items)} training"
+            " images",
             where="optim.batch",
-            fix=f"--set optim.batch={len(train)}",
+            fix=f"--set optim.batch={sum(sizes.items)}",
+        )
+    if config.optim.batch < len(sizes.items):
+        raise UsageProblem(
+            f"a batch of {config.optim.batch} cannot hold {len(sizes.items)} subjects",
+            where="optim.batch",
+            fix=f"--set optim.batch={32 * len(sizes.items)}",
         )
 
 
-def _split(data: TrainingData, config: Config) -> tuple[ResponseSet, ResponseSet, list[str]]:
-    """Training and validation images, and the ids of the former."""
-    train, held = split_items(len(data.responses), config.data.validation, config.seed)
-    ids = [data.image_ids[item] for item in train]
-    return data.responses.take(train), data.responses.take(held), ids
-
-
-def _teachers(store: Store, data: TrainingData, config: LowLevelTraining) -> list[Tensor]:
-    """Teacher features of every training image: plain, then of augmented images if named."""
-    losses = config.losses
-    if losses.contrastive == 0.0:
-        return []
-    positions = config.model.map_size**2
-    found = []
-    for space in (losses.teacher, losses.augmented):
-        if space is not None:
-            rows = open_targets(store, space).read(data.responses.image_rows)
-            features = torch.from_numpy(rows.astype("float32"))
-            found.append(teacher_positions(features, positions, config.model.maps_width, space))
-    return found
-
-
-def _plan(
-    config: Config, data: TrainingData, make_model: Callable[[], nn.Module]
-) -> dict[str, object]:
+def _plan(recipe: Recipe, config: Config, sizes: DataSizes, engine: Engine) -> dict[str, Any]:
+    """Parameters, steps and bytes of one process; refuses parts that leave a process idle."""
+    optim = config.optim
+    steps = steps_per_epoch(sizes.items, optim.batch)
+    smallest = sum(sizes.items) // steps // optim.accumulate
+    if smallest < engine.world:
+        raise UsageProblem(
+            f"batches of {optim.batch} in {optim.accumulate} parts leave some of the"
+            f" {engine.world} processes without a sample",
+            where="optim.batch",
+            fix="a larger optim.batch or a smaller optim.accumulate",
+        )
+    share = -(-optim.batch // (optim.accumulate * engine.world))
     with torch.device("meta"):
-        model = make_model()
-    train, _ = split_items(len(data.responses), config.data.validation, config.seed)
-    steps = steps_per_epoch(len(train), config.optim.batch) * config.optim.epochs
-    return memory.plan(model, config.optim, config.loop, data.responses.nbytes, steps)
+        model = recipe.model(config)
+    model.train()
+    save_memory(model, optim.checkpointing)
+    activations = memory.activation_bytes(model, lambda: recipe.example(config, model, share))
+    needs = memory.plan(
+        model,
+        optim,
+        config.loop,
+        activations=activations,
+        data_bytes=sizes.nbytes,
+        steps=steps * optim.epochs,
+    )
+    needs["device"] = engine.device.type
+    needs["free_bytes"] = memory.free_memory(engine.device)
+    needs["fits"] = memory.fits(needs["bytes"], engine.device, data_on_device=False)
+    return needs

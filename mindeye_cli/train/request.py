@@ -42,6 +42,15 @@ class TrainRequest:
     dry_run: bool = False
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        twice = [name for name in self.subjects if self.subjects.count(name) > 1]
+        if twice or not self.subjects:
+            raise UsageProblem(
+                f"{twice[0]} is named twice" if twice else "no subject is named",
+                where="--subject",
+                fix="--subject subj01,subj02",
+            )
+
     @property
     def subject(self) -> str:
         """The one subject of a model that takes one.

@@ -9,7 +9,7 @@ from typing import Any
 from mindeye_cli.core.config import load_config
 from mindeye_cli.models import presets
 from mindeye_cli.models.prior.config import target_scale
-from mindeye_cli.train.data import TrainingData
+from mindeye_cli.train.data import DataFacts
 from mindeye_cli.train.high_level import HighLevelTraining
 from mindeye_cli.train.low_level import LowLevelTraining
 from mindeye_cli.train.presets import HIGH_LEVEL, LOW_LEVEL
@@ -17,11 +17,12 @@ from mindeye_cli.train.request import TrainRequest, preset_name
 from mindeye_store import InvalidInput, UsageProblem
 
 
-def high_level_config(request: TrainRequest, data: TrainingData) -> HighLevelTraining:
+def high_level_config(request: TrainRequest, facts: DataFacts, rms: float) -> HighLevelTraining:
     """Resolve the configuration of a high-level run.
 
     A loss without weight takes its network with it, the prior's scale follows the SPACE's norm, and
-    `prior.x` among the overrides is short for `model.prior.x`.
+    `prior.x` among the overrides is short for `model.prior.x`. `rms` is the root mean square of the
+    targets' elements, which a raw space is scaled by.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def high_level_config(request: TrainRequest, data: TrainingData) -> HighLevelTra
     UsageProblem
         An unknown key, or a size that the data contradict.
     """
-    shape = data.identity.target_shape
+    shape = facts.target_shape
     if len(shape) > 2:
         raise InvalidInput(
             f"targets of shape {shape} are not tokens",
@@ -38,11 +39,10 @@ def high_level_config(request: TrainRequest, data: TrainingData) -> HighLevelTra
             fix="train low-level on latents; high-level takes (tokens, width) or (width,)",
         )
     tokens, width = shape if len(shape) == 2 else (1, shape[0])
-    sizes = {"n_voxels": data.n_voxels, "tokens": tokens, "width": width}
+    sizes = {"n_voxels": facts.n_voxels, "tokens": tokens, "width": width}
     name = preset_name(request, HIGH_LEVEL)
     published = presets.HIGH_LEVEL[name]
-    rms = float(data.responses.targets.square().mean().sqrt())
-    scale = target_scale(data.identity.target_norm, width, rms)
+    scale = target_scale(facts.target_norm, width, rms)
     prior = {"scale": scale} | published["prior"]  # A preset that has a scale keeps it.
     config = load_config(
         HighLevelTraining,
@@ -61,7 +61,7 @@ def high_level_config(request: TrainRequest, data: TrainingData) -> HighLevelTra
     return replace(config, model=model)
 
 
-def low_level_config(request: TrainRequest, data: TrainingData) -> LowLevelTraining:
+def low_level_config(request: TrainRequest, facts: DataFacts) -> LowLevelTraining:
     """Resolve the configuration of a low-level run.
 
     Raises
@@ -71,14 +71,14 @@ def low_level_config(request: TrainRequest, data: TrainingData) -> LowLevelTrain
     UsageProblem
         An unknown key, or a size that the data contradict.
     """
-    shape = data.identity.target_shape
+    shape = facts.target_shape
     if len(shape) != 3 or shape[1] != shape[2]:
         raise InvalidInput(
             f"targets of shape {shape} are not square latents",
             where=f"targets/{request.space}",
             fix="name a latent space, such as --space scene-vae",
         )
-    sizes = {"n_voxels": data.n_voxels, "latent_channels": shape[0], "latent_size": shape[1]}
+    sizes = {"n_voxels": facts.n_voxels, "latent_channels": shape[0], "latent_size": shape[1]}
     name = preset_name(request, LOW_LEVEL)
     config = load_config(
         LowLevelTraining,
@@ -91,7 +91,7 @@ def low_level_config(request: TrainRequest, data: TrainingData) -> LowLevelTrain
     return replace(config, model=model)
 
 
-def _refuse_other_sizes(model: Any, sizes: Mapping[str, int]) -> None:
+def _refuse_other_sizes(model: Any, sizes: Mapping[str, Any]) -> None:
     for key, value in sizes.items():
         if getattr(model, key) != value:
             raise UsageProblem(

@@ -116,8 +116,9 @@ def train_ridge(request: TrainRequest) -> Outcome:
         "ridge",
         identity,
         seed=config.seed,
-        n_voxels=voxels.shape[1],
+        n_voxels=(voxels.shape[1],),
         config_toml=to_toml(config),
+        overwrite=request.overwrite,
     )
     if info.status == "finished":
         return folder.outcome(request.run, info, found=True)

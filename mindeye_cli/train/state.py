@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mindeye_cli.core.checkpoint import Checkpoint
+from mindeye_cli.train.engine import Engine
 from mindeye_store.errors import InvalidInput
 
 Tensors = dict[str, Tensor]
@@ -22,10 +25,14 @@ class TrainState:
     optimizer : Optimizer
     ema : float
         Decay of the averaged weights; 0 keeps none.
+    engine : Engine
+        Holds the loss scaler of fp16.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, ema: float) -> None:
-        self.model = model
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, ema: float, engine: Engine
+    ) -> None:
+        self.model, self.engine = model, engine
         self.optimizer = optimizer
         self.decay = ema
         self.step = 0
@@ -51,6 +58,19 @@ class TrainState:
         """The weights to validate and keep: averaged where an average is held."""
         return self.average or _copy(self.model)
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the averaged weights into the model for a while, where an average is held."""
+        if not self.average:
+            yield
+            return
+        live = _copy(self.model)
+        self.model.load_state_dict(self.average)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(live)
+
     def offer(self, score: float) -> None:
         """Remember the present weights if their validation score is the best so far."""
         if self.best_score is None or score > self.best_score:
@@ -73,6 +93,7 @@ class TrainState:
             "seconds": self.seconds,
             "best_score": self.best_score,
             "best_step": self.best_step,
+            "scaler": self.engine.scaler_state(),
         }
         return tensors, scalars
 
@@ -106,6 +127,7 @@ class TrainState:
         device = next(self.model.parameters()).device
         self.average = {name: value.to(device) for name, value in parts["average"].items()}
         self.best = parts["best"]
+        self.engine.restore_scaler(checkpoint.state["scaler"])
         self.step = checkpoint.step
         self.seconds = checkpoint.state["seconds"]
         self.best_score = checkpoint.state["best_score"]

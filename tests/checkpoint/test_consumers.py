@@ -68,7 +68,7 @@ def test_the_subject_is_asked_for(store, run, call_cli, tmp_path, command):
         ),
     }
     done = call_cli(*words[command])
-    assert done.code == 2 and "--subject" in done.stderr
+    assert done.code == 2 and "give --subject one of: s1" in done.stderr
 
 
 def test_what_can_be_seen_to_differ_is_refused(store, call_cli, tmp_path):

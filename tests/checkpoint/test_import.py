@@ -106,7 +106,7 @@ def test_low_level_predicts_what_the_published_code_does(
     model = load_run(run)._inner.model
     with torch.no_grad():
         voxels = torch.from_numpy(helpers.drawn("voxels", (3, 60)))
-        maps = model(voxels, with_maps=True)[1][:, ::16].numpy()
+        maps = model([voxels], with_maps=True)[1][:, ::16].numpy()
     assert relative_error(maps, golden["maps"]) < TOLERANCE
 
 
@@ -141,7 +141,7 @@ def test_sizes_come_from_the_tensors(
     result, run = imported(state)
     facts = result.json
     assert facts["shape"] == ([tokens, width] if tokens > 1 else [width])
-    assert facts["n_voxels"] == voxels
+    assert facts["n_voxels"] == [voxels]
     # The published subjects are told apart by their voxels.
     assert facts["subjects"] == (["subj01"] if voxels == 15724 else [])
     model = load_run(run)

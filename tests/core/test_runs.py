@@ -15,9 +15,9 @@ INFO = runs.RunInfo(
     kind="ridge",
     space="pixels:8",
     subjects=("a", "b"),
-    n_voxels=10,
+    n_voxels=(10, 12),
     seed=3,
-    voxels="v" * 64,
+    voxels=("v" * 64, "w" * 64),
     targets="t" * 64,
     details={"norm": "raw", "shape": (3, 4)},
 )
@@ -38,7 +38,7 @@ def test_a_new_run_is_described_and_found_again(tmp_path: Path) -> None:
     ("info", "config", "names"),
     [
         (replace(INFO, seed=4), "alpha = 1\n", "seed"),
-        (replace(INFO, subjects=("a",), targets="x"), "alpha = 1\n", "subjects, targets"),
+        (replace(INFO, subjects=("a", "c"), targets="x"), "alpha = 1\n", "subjects, targets"),
         (INFO, "alpha = 2\n", "config.toml"),
     ],
 )
@@ -84,11 +84,11 @@ def test_damaged_descriptions(tmp_path: Path) -> None:
     runs.create_run(tmp_path, INFO, "")
     file = tmp_path / "run.json"
     good = file.read_text()
-    for text in ("{", "[]", '{"schema_version": 1}', "{}"):
+    for text in ("{", "[]", '{"schema_version": 2}', "{}"):
         file.write_text(text)
         with pytest.raises(InvalidInput, match=r"run\.json"):
             runs.read_run(tmp_path)
-    file.write_text(good.replace('"schema_version": 1', '"schema_version": 99'))
+    file.write_text(good.replace('"schema_version": 2', '"schema_version": 99'))
     with pytest.raises(InvalidInput, match="schema version 99"):
         runs.read_run(tmp_path)
 
@@ -126,3 +126,19 @@ def test_a_run_older_than_a_detail_is_continued(tmp_path: Path) -> None:
         runs.create_run(
             tmp_path, replace(newer, details={**INFO.details, "trained_images": []}), ""
         )
+
+
+def test_every_subject_has_its_voxels(tmp_path: Path) -> None:
+    for wrong in ({"n_voxels": (10,)}, {"voxels": ()}, {"subjects": ()}):
+        with pytest.raises(ValueError, match="one length"):
+            replace(INFO, **wrong)
+    runs.create_run(tmp_path, INFO, "")
+    file = tmp_path / "run.json"
+    whole = json.loads(file.read_text())
+    for n_voxels in (10, [10], None):
+        file.write_text(json.dumps({**whole, "n_voxels": n_voxels}))
+        with pytest.raises(InvalidInput, match=r"not a run description"):
+            runs.read_run(tmp_path)
+    file.write_text(json.dumps({**whole, "schema_version": 1, "n_voxels": 10}))
+    with pytest.raises(InvalidInput, match="schema version 1, this program reads 2"):
+        runs.read_run(tmp_path)

@@ -17,7 +17,7 @@ from mindeye_store.errors import UsageProblem
 
 TINY_PRIOR = PriorConfig(depth=1, heads=2, dim_head=8, ff_mult=1, timesteps=10)
 TINY = {
-    "n_voxels": 20,
+    "n_voxels": (20,),
     "tokens": 3,
     "width": 8,
     "hidden": 16,
@@ -38,20 +38,20 @@ def tiny(**changes):
 
 def test_backbone_is_the_documented_chain():
     torch.manual_seed(0)
-    net = ResidualMLP(7, (2, 3), hidden=5, blocks=2, dropout_in=0.5, dropout=0.15).eval()
+    net = ResidualMLP((7,), (2, 3), hidden=5, blocks=2, dropout_in=0.5, dropout=0.15).eval()
     state, x = net.state_dict(), torch.randn(4, 7)
 
-    def block(x, stem):
-        x = F.linear(x, state[f"{stem}.linear.weight"], state[f"{stem}.linear.bias"])
+    def block(x, stem, linear="linear"):
+        x = F.linear(x, state[f"{stem}.{linear}.weight"], state[f"{stem}.{linear}.bias"])
         x = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
         x = x * state[f"{stem}.norm.weight"] + state[f"{stem}.norm.bias"]
         return x * (1 + torch.erf(x / 2**0.5)) / 2
 
-    h = block(x, "stem")
+    h = block(x, "stem", "linears.0")
     h = h + block(h, "blocks.0")
     h = h + block(h, "blocks.1")
     expected = (h @ state["head.weight"].T + state["head.bias"]).reshape(4, 2, 3)
-    torch.testing.assert_close(net(x), expected)
+    torch.testing.assert_close(net([x]), expected)
 
 
 def test_projector_treats_every_token_alike():
@@ -66,29 +66,29 @@ def test_evaluation_draws_nothing_and_training_does():
     model, voxels = tiny(), torch.randn(4, 20)
     model.eval()
     before = torch.get_rng_state()
-    first, second = model(voxels), model(voxels)
+    first, second = model([voxels]), model([voxels])
     assert torch.equal(first.backbone, second.backbone)
     assert torch.equal(torch.get_rng_state(), before)
     model.train()
-    assert not torch.equal(model(voxels).backbone, model(voxels).backbone)
+    assert not torch.equal(model([voxels]).backbone, model([voxels]).backbone)
 
 
 def test_prior_loss_trains_the_backbone_and_contrast_alone_the_projector():
     model, voxels, target = tiny(), torch.randn(4, 20), torch.randn(4, 3, 8)
-    model(voxels, target, seeded()).prior_loss.backward()
-    assert model.backbone.stem.linear.weight.grad.abs().sum() > 0
+    model([voxels], target, seeded()).prior_loss.backward()
+    assert model.backbone.stem.linears[0].weight.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in model.projector.parameters())
 
 
 def test_prior_loss_needs_a_generator():
     with pytest.raises(ValueError, match="generator"):
-        tiny()(torch.randn(2, 20), torch.randn(2, 3, 8))
+        tiny()([torch.randn(2, 20)], torch.randn(2, 3, 8))
 
 
 def test_ablations_leave_parts_out():
     voxels, target = torch.randn(2, 20), torch.randn(2, 3, 8)
     bare = tiny(with_projector=False, with_prior=False)
-    out = bare(voxels, target, seeded())
+    out = bare([voxels], target, seeded())
     assert out.prior_loss is None
     assert torch.equal(out.retrieval, out.backbone)
     assert {name.split(".")[0] for name in bare.state_dict()} == {"backbone"}
@@ -99,7 +99,7 @@ def test_ablations_leave_parts_out():
 )
 def test_low_level_reaches_any_latent_size(side, map_size, channels):
     config = LowLevelConfig(
-        n_voxels=20,
+        n_voxels=(20,),
         latent_size=side,
         map_size=map_size,
         upsampler_channels=channels,
@@ -110,7 +110,7 @@ def test_low_level_reaches_any_latent_size(side, map_size, channels):
         blocks=1,
     )
     model = LowLevelModel(config)
-    latents, maps = model(torch.randn(2, 20), with_maps=True)
+    latents, maps = model([torch.randn(2, 20)], with_maps=True)
     assert latents.shape == (2, 4, side, side)
     assert maps.shape == (2, map_size**2, 10)
     (latents.square().mean() + maps.square().mean()).backward()
@@ -119,9 +119,9 @@ def test_low_level_reaches_any_latent_size(side, map_size, channels):
 
 def test_maps_are_in_reading_order():
     torch.manual_seed(0)
-    config = load_config(LowLevelConfig, preset=LOW_LEVEL["scene"], overrides=["n_voxels=5"])
+    config = load_config(LowLevelConfig, preset=LOW_LEVEL["scene"], overrides=["n_voxels=[5]"])
     model = LowLevelModel(config).eval()
-    feature_map = model.feature_map(torch.randn(1, 5))
+    feature_map = model.feature_map([torch.randn(1, 5)])
     whole = torch.nn.Sequential.forward(model.maps_projector, feature_map)
     maps = model.maps(feature_map)
     torch.testing.assert_close(maps[0, 1], whole[0, :, 0, 1])
@@ -134,25 +134,25 @@ def test_maps_are_in_reading_order():
 )
 def test_low_level_sizes_that_do_not_meet_are_refused(wrong):
     with pytest.raises(UsageProblem):
-        LowLevelConfig(n_voxels=3, **wrong)
+        LowLevelConfig(n_voxels=(3,), **wrong)
 
 
 @pytest.mark.parametrize("preset", ["paper", "scene"])
 def test_presets_load_and_survive_toml(preset):
-    sizes = ["n_voxels=100", "tokens=17", "width=128"]
+    sizes = ["n_voxels=[100]", "tokens=17", "width=128"]
     high = load_config(HighLevelConfig, preset=HIGH_LEVEL[preset], overrides=sizes)
     low = load_config(LowLevelConfig, preset=LOW_LEVEL[preset], overrides=sizes[:1])
     assert from_toml(HighLevelConfig, to_toml(high)) == high
     assert from_toml(LowLevelConfig, to_toml(low)) == low
     if preset == "paper":
-        assert high == HighLevelConfig(n_voxels=100, tokens=17, width=128)
-        assert low == LowLevelConfig(n_voxels=100)
+        assert high == HighLevelConfig(n_voxels=(100,), tokens=17, width=128)
+        assert low == LowLevelConfig(n_voxels=(100,))
     else:
-        latents = LowLevelModel(low)(torch.zeros(1, 100))
+        latents = LowLevelModel(low)([torch.zeros(1, 100)])
         assert latents.shape == (1, 4, 16, 16)
-        assert HighLevelModel(high)(torch.zeros(1, 100)).retrieval.shape == (1, 17, 128)
+        assert HighLevelModel(high)([torch.zeros(1, 100)]).retrieval.shape == (1, 17, 128)
 
 
 def test_weights_hold_no_buffers():
     assert not list(tiny().buffers())
-    assert not list(LowLevelModel(LowLevelConfig(n_voxels=3, hidden=4)).buffers())
+    assert not list(LowLevelModel(LowLevelConfig(n_voxels=(3,), hidden=4)).buffers())

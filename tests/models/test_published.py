@@ -25,9 +25,9 @@ def count(model: torch.nn.Module) -> int:
 
 def test_paper_sizes_have_the_published_parameter_counts():
     with torch.device("meta"):
-        high = HighLevelModel(HighLevelConfig(n_voxels=15724, tokens=257, width=768))
-        low = LowLevelModel(LowLevelConfig(n_voxels=15724))
-        bare = LowLevelModel(LowLevelConfig(n_voxels=15724, with_maps=False))
+        high = HighLevelModel(HighLevelConfig(n_voxels=(15724,), tokens=257, width=768))
+        low = LowLevelModel(LowLevelConfig(n_voxels=(15724,)))
+        bare = LowLevelModel(LowLevelConfig(n_voxels=(15724,), with_maps=False))
     assert count(high.prior) == 56_055_168
     assert count(high) - count(high.prior) == 947_579_904
     assert count(high) == 1_003_635_072
@@ -39,7 +39,7 @@ def test_paper_sizes_have_the_published_parameter_counts():
 def test_other_subjects_counts(voxels, expected):
     with torch.device("meta"):
         model = HighLevelModel(
-            HighLevelConfig(n_voxels=voxels, tokens=257, width=768, with_prior=False)
+            HighLevelConfig(n_voxels=(voxels,), tokens=257, width=768, with_prior=False)
         )
     assert count(model) == expected
 
@@ -47,7 +47,7 @@ def test_other_subjects_counts(voxels, expected):
 def test_high_level_outputs_equal_the_published_ones(published_state, golden, drawn):
     model = from_published(published_state("high")).build()
     with torch.no_grad():
-        out = model(drawn("voxels", (3, 60)))
+        out = model([drawn("voxels", (3, 60))])
         clean = model.prior.net(
             drawn("noisy", (3, 5, 768)), torch.tensor([0, 37, 99]), out.backbone
         )
@@ -60,8 +60,8 @@ def test_high_level_outputs_equal_the_published_ones(published_state, golden, dr
 def test_low_level_outputs_equal_the_published_ones(published_state, golden, drawn):
     model = from_published(published_state("low")).build()
     with torch.no_grad():
-        latents, maps = model(drawn("voxels", (3, 60)), with_maps=True)
-        alone = model(drawn("voxels", (3, 60)))
+        latents, maps = model([drawn("voxels", (3, 60))], with_maps=True)
+        alone = model([drawn("voxels", (3, 60))])
     assert relative_error(latents, golden["latent"]) < TOLERANCE
     assert relative_error(maps[:, ::16], golden["maps"]) < TOLERANCE
     assert torch.equal(latents, alone)
@@ -101,14 +101,14 @@ def test_pooled_layout_keeps_backbone_and_lists_its_stock_prior(published_state)
     assert set(published.unused) == {"net.learned_query", "noise_scheduler.betas"}
     model = published.build()
     assert model.prior is None
-    assert model(torch.zeros(2, 60)).retrieval.shape == (2, 1, 768)
+    assert model([torch.zeros(2, 60)]).retrieval.shape == (2, 1, 768)
 
 
 def test_low_level_without_projector_is_accepted(published_state):
     state = {k: v for k, v in published_state("low").items() if not k.startswith("maps_")}
     model = from_published(state).build()
     with pytest.raises(ValueError, match="with_maps"):
-        model(torch.zeros(1, 60), with_maps=True)
+        model([torch.zeros(1, 60)], with_maps=True)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from two_subjects import OTHER, with_another_subject
 
 from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.runs import read_run
@@ -94,8 +95,8 @@ def test_high_level_outputs(made, tmp_path):
     head = load_file(made / "high" / "model.safetensors")
     stem = torch.nn.functional.linear(
         torch.from_numpy(voxels),
-        head["backbone.stem.linear.weight"],
-        head["backbone.stem.linear.bias"],
+        head["backbone.stem.linears.0.weight"],
+        head["backbone.stem.linears.0.bias"],
     )
     assert stem.shape == (6, 16)
 
@@ -203,3 +204,23 @@ def test_damaged_and_absent_files_of_a_run_are_named(made, tmp_path):
     (tmp_path / "low" / "model.safetensors").unlink()
     with pytest.raises(MissingResource, match=r"model\.safetensors"):
         load_run(tmp_path / "low")
+
+
+@pytest.mark.parametrize("name", ["high", "low"])
+def test_a_run_of_two_subjects_is_told_which(made, tmp_path, name):
+    with_another_subject(made / name, tmp_path / name)
+    store, out = made / "store.zarr", tmp_path / "y.npz"
+    _, plain = run(made, name, tmp_path / "plain.npz")
+    _, both = run(tmp_path, name, tmp_path / "both.npz", store=store, subject="s1")
+    assert both.keys() == plain.keys()
+    for key, values in plain.items():
+        np.testing.assert_allclose(both[key], values, atol=1e-6)
+    for subject in (None, "s2"):
+        with pytest.raises(UsageProblem, match="subject") as caught:
+            run(tmp_path, name, out, store=store, subject=subject)
+        assert "--subject one of: other, s1" in caught.value.fix
+    with pytest.raises(MissingResource, match="other"):
+        run(tmp_path, name, out, store=store, subject="other")
+    np.save(tmp_path / "x.npy", np.zeros((2, OTHER)))
+    _, arrays = run(tmp_path, name, out, voxels=tmp_path / "x.npy", subject="other")
+    assert all(len(values) == 2 for values in arrays.values())

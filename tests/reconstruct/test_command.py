@@ -14,6 +14,7 @@ from decoders.tiny import save_tiny_generator
 from PIL import Image
 from reconstruct.study import Study, build, build_store
 from safetensors.numpy import load_file
+from two_subjects import with_another_subject
 
 from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.runs import read_run
@@ -179,7 +180,7 @@ def test_pictures_that_are_not_finite_are_reported(
     [
         (("--strength", "1.2"), 2, "outside [0, 1]"),
         (("--decoder", "magic"), 2, "unknown decoder"),
-        (("--subject", "s9"), 4, "s9"),
+        (("--subject", "s9"), 2, "s9"),
         (("--weights", "nowhere"), 4, "nowhere"),
     ],
 )
@@ -271,3 +272,22 @@ def test_the_stimuli_are_found_from_the_manifest(
     near = ("reconstruct", study.store, tmp_path / "out", "--decoder", "nearest", "--json")
     assert call_cli(*near, "--high", study.ridge).code == 0
     assert call_cli("evaluate", tmp_path / "out", "--metrics", "pixcorr", "--json").code == 0
+
+
+def test_runs_of_several_subjects_reconstruct_for_one(
+    study: Study, tmp_path: Path, call_cli: Any
+) -> None:
+    """The subject is named, or it is the only one of the other run."""
+    both = with_another_subject(study.low, tmp_path / "both")
+    low = ("--decoder", "low-level", "--weights", study.generator, "--json", "--low")
+    plain = call_cli("reconstruct", study.store, tmp_path / "plain", *low, study.low)
+    assert plain.code == 0
+    result = call_cli("reconstruct", study.store, tmp_path / "out", *low, both)
+    assert result.code == 2 and "--subject one of: other, s1" in result.json["error"]["fix"]
+    one = ("reconstruct", study.store, tmp_path / "out", *low, both, "--subject", "s1")
+    assert call_cli(*one).code == 0
+    named = (tmp_path / "out" / "images.safetensors").read_bytes()
+    assert named == (tmp_path / "plain" / "images.safetensors").read_bytes()
+    implied = ("reconstruct", study.store, tmp_path / "two", *low, both, "--high", study.high)
+    assert call_cli(*implied).code == 0
+    assert (tmp_path / "two" / "images.safetensors").read_bytes() == named

@@ -109,11 +109,16 @@ def test_bad_input_is_one_line_with_its_code(
     other.mkdir()
     info = read_run(study.run)
     cases = (
-        (replace(info, n_voxels=7, details={**info.details, "mask": "m"}), 3, "other voxels (30)"),
+        (
+            replace(info, n_voxels=(7,), details={**info.details, "masks": ["m"]}),
+            3,
+            "voxels here (30)",
+        ),
         (replace(info, details={**info.details, "trained_images": [3, 50]}), 3, "1 images that"),
         (replace(info, kind="low-level"), 3, "low-level"),
         (replace(info, targets="other"), 3, "another encoder"),
-        (replace(info, subjects=("s1", "s2")), 2, "--subject"),
+        (replace(info, subjects=("s1", "s2"), n_voxels=(30, 9), voxels=("a", "b")), 2, "--subject"),
+        (replace(info, subjects=("s2",)), 4, "s2"),
         (replace(info, space="array:none"), 4, "array:none"),
     )
     for changed, code, words in cases:

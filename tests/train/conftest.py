@@ -25,11 +25,13 @@ def build_store(
     seed: int = 0,
     poison: float | None = None,
     shared_test: int = 0,
+    third: int = 0,
 ) -> Path:
     """A store with subject s1 and targets linear in its voxels, plus noise.
 
     Images 0..test-1 are test. `poison` replaces every value of the test trials and test targets.
-    `shared_test` more images are train for s1 and test for a second subject s2.
+    `shared_test` more images are train for s1 and test for a second subject s2. A subject s3 with
+    half as many voxels saw `third` of the training images once.
     """
     random = np.random.default_rng(seed)
     n = train + test
@@ -52,6 +54,10 @@ def build_store(
         other = np.arange(test, test + shared_test)
         noise = random.standard_normal((shared_test, voxels)).astype(np.float32)
         _subject(store, "s2", noise, other, np.ones(shared_test, bool))
+    if third:
+        shown = np.arange(test, test + third)
+        other = latent[shown] @ mixing[:, : voxels // 2]
+        _subject(store, "s3", other.astype(np.float32), shown, np.zeros(third, bool))
     for space, shape, norm in (
         ("array:tokens", (TOKENS, WIDTH), "raw"),
         ("array:vector", (WIDTH,), "unit"),
@@ -88,6 +94,12 @@ def _target(store: Any, space: str, target: Any, norm: str) -> None:
     with store.write_bundle(f"targets/{space}/0000", plan={"space": space}, attrs=attrs) as writer:
         writer.array("rows", shape=target.shape, dtype="float32").write_all(target)
         writer.publish()
+
+
+@pytest.fixture(scope="session", name="build_store")
+def build_store_fixture() -> Callable[..., Path]:
+    """`build_store` itself, for fixtures with folders of their own."""
+    return build_store
 
 
 @pytest.fixture

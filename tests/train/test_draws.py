@@ -8,26 +8,51 @@ import torch
 
 from mindeye_cli.train.config import OptimConfig
 from mindeye_cli.train.data import split_items
-from mindeye_cli.train.draws import CONVEX_SHARE, MEAN_SHARE, epoch_batches, repeat_weights
+from mindeye_cli.train.draws import CONVEX_SHARE, MEAN_SHARE, repeat_weights
 from mindeye_cli.train.optim import schedule
+from mindeye_cli.train.study import epoch_batches, share_of
 
 COUNTS = np.array([3, 1, 2, 3, 2])
 
 
 def weights(policy, *, epoch=0, step=0, seed=0):
-    return repeat_weights(policy, np.arange(5), COUNTS, 3, seed=seed, epoch=epoch, step=step)
+    return repeat_weights(policy, np.arange(5), COUNTS, 3, seed=seed, epoch=epoch, keys=(step,))
 
 
 @pytest.mark.parametrize(("n", "batch"), [(100, 32), (7, 7), (65, 64), (5, 2)])
 def test_an_epoch_shows_every_item_once(n, batch):
-    batches = epoch_batches(n, batch, 3, 1)
+    batches = epoch_batches([n], batch, 3, 1)
     assert sorted(np.concatenate(batches)) == list(range(n))
     sizes = [len(items) for items in batches]
     assert max(sizes) <= batch
     assert max(sizes) - min(sizes) <= 1
-    again = np.concatenate(epoch_batches(n, batch, 3, 1))
+    again = np.concatenate(epoch_batches([n], batch, 3, 1))
     np.testing.assert_array_equal(again, np.concatenate(batches))
-    assert not np.array_equal(again, np.concatenate(epoch_batches(n, batch, 3, 2)))
+    assert not np.array_equal(again, np.concatenate(epoch_batches([n], batch, 3, 2)))
+
+
+def test_every_batch_holds_its_share_of_every_subject():
+    sizes = (30, 50, 7)
+    batches = epoch_batches(sizes, 16, 3, 1)
+    assert sorted(np.concatenate(batches)) == list(range(87))
+    owners = [np.searchsorted([30, 80], items, side="right") for items in batches]
+    for whose in owners:
+        assert (np.diff(whose) >= 0).all()
+        assert len(whose) <= 16
+    counts = np.array([[np.sum(whose == s) for s in range(3)] for whose in owners])
+    assert (np.ptp(counts, axis=0) <= 1).all()
+
+
+def test_shares_of_processes_are_the_batch_in_order():
+    for size, world in ((32, 2), (31, 4), (5, 5)):
+        rows = [np.arange(size)[share_of(size, rank, world).rows] for rank in range(world)]
+        np.testing.assert_array_equal(np.concatenate(rows), np.arange(size))
+        weights = [share_of(size, rank, world).weight for rank in range(world)]
+        assert np.mean(weights) == pytest.approx(1.0)
+        # The mean over processes of weighted means is the mean over rows.
+        values = np.random.default_rng(size).standard_normal(size)
+        means = [w * values[r].mean() for w, r in zip(weights, rows, strict=True)]
+        assert np.mean(means) == pytest.approx(values.mean())
 
 
 @pytest.mark.parametrize("policy", ["one", "mean", "random-convex"])

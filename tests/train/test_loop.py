@@ -87,8 +87,8 @@ def stop_at(monkeypatch, step, action):
     """Do something right after the given step."""
     plain = loop_module._Worker._step
 
-    def stepped(self, items, moment):
-        value = plain(self, items, moment)
+    def stepped(self, items, moment, drawn):
+        value = plain(self, items, moment, drawn)
         if self.state.step == step:
             action()
         return value
@@ -173,11 +173,11 @@ def test_divergence_names_the_batch_and_keeps_the_checkpoint(make_store, tmp_pat
     store, run = make_store(), tmp_path / "run"
     plain = loop_module._Worker._step
 
-    def poisoned(self, items, moment):
+    def poisoned(self, items, moment, drawn):
         if moment.step == 7:
             with torch.no_grad():
                 next(self.task.model.parameters()).fill_(float("nan"))
-        return plain(self, items, moment)
+        return plain(self, items, moment, drawn)
 
     monkeypatch.setattr(loop_module._Worker, "_step", poisoned)
     with pytest.raises(MindeyeError, match=r"not finite .*step 7, images img\d{3}") as caught:
@@ -206,11 +206,13 @@ def test_bad_requests(make_store, tmp_path):
     with pytest.raises(UsageProblem, match="larger than"):
         train_high_level(request(store, run, "optim.batch=500"))
     with pytest.raises(UsageProblem, match="contradicts"):
-        train_high_level(request(store, run, "model.n_voxels=3"))
+        train_high_level(request(store, run, "model.n_voxels=[3]"))
     with pytest.raises(UsageProblem, match="did you mean"):
         train_high_level(request(store, run, "optim.epoch=3"))
     with pytest.raises(UsageProblem, match="subjects named"):
-        train_high_level(request(store, run, subjects=("s1", "s2")))
+        train_ridge(replace(_ridge(store, run), subjects=("s1", "s2")))
+    with pytest.raises(UsageProblem, match="named twice"):
+        train_high_level(request(store, run, subjects=("s1", "s1")))
     with pytest.raises(UsageProblem, match="unknown preset"):
         train_high_level(request(store, run, preset="huge"))
     with pytest.raises(MissingResource, match="s9"):

@@ -23,13 +23,8 @@ def resolved(*overrides, norm="raw", preset="paper-pooled"):
         preset=preset,
         overrides=overrides,
     )
-    targets = 10 * torch.nn.functional.normalize(torch.randn(20, 768), dim=-1)
-    data = SimpleNamespace(
-        identity=SimpleNamespace(target_shape=(768,), target_norm=norm),
-        responses=SimpleNamespace(targets=targets),
-        n_voxels=50,
-    )
-    return high_level_config(request, data)
+    facts = SimpleNamespace(target_shape=(768,), target_norm=norm, n_voxels=(50,))
+    return high_level_config(request, facts, rms=10 / 768**0.5)
 
 
 def test_the_published_values():

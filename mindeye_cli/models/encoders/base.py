@@ -143,3 +143,8 @@ def on_device(
         return rows
 
     return encode
+
+
+def view_space(space: str, view: int) -> str:
+    """Name of the space that holds augmented view `view` (1, 2, ...) of a space."""
+    return f"{space}@view{view}"

@@ -18,7 +18,7 @@ from mindeye_cli.models.published_checks import check_recomputed
 from mindeye_cli.models.torch_file import read_torch_file
 from mindeye_store.errors import InvalidInput, UsageProblem
 
-# What the older layout lacks. The published training left these at their random values too.
+# What the older layout lacks; the published training started these at random values too.
 ABSENT = ("net.null_text_encodings", "net.null_text_embeds", "net.null_image_embed")
 # What it has and nobody reads: one null for all text, and the frozen CLIP of its training.
 IGNORED = ("net.null_text_embed", "clip.")

@@ -7,6 +7,7 @@ Shapes: `B` batch, `N` sequence, `H` heads, `D` token width. It computes what DA
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from mindeye_cli.models.prior.attention import CosineAttention, rotary_angles
 from mindeye_cli.models.prior.config import PriorConfig
+from mindeye_cli.models.running import Recomputing
 
 
 class RelativeBias(nn.Module):
@@ -95,7 +97,7 @@ class StableNorm(nn.LayerNorm):
         return out
 
 
-class PriorTransformer(nn.Module):
+class PriorTransformer(Recomputing):
     """Transformer over brain, time and image tokens, looking both ways or back alone.
 
     Parameters
@@ -128,7 +130,7 @@ class PriorTransformer(nn.Module):
             bias = bias.masked_fill(later, -math.inf)
         angles = rotary_angles(x.shape[1], self.rotary_dims, x.device)
         for attention, feed in zip(self.attentions, self.feeds, strict=True):
-            x = x + attention(x, bias, angles)
-            x = x + feed(x)
+            x = x + self.piece(partial(attention, bias=bias, angles=angles), x)
+            x = x + self.piece(feed, x)
         out: Tensor = self.to_out(self.norm(x))
         return out

@@ -103,7 +103,10 @@ def test_paper_pooled_has_the_size_of_the_published_file():
     sizes = HIGH_LEVEL["paper-pooled"]
     with torch.device("meta"):
         config = HighLevelConfig(
-            **{**sizes, "prior": PriorConfig(**sizes["prior"])}, n_voxels=15724, tokens=1, width=768
+            **{**sizes, "prior": PriorConfig(**sizes["prior"])},
+            n_voxels=(15724,),
+            tokens=1,
+            width=768,
         )
         model = HighLevelModel(config)
     prior = sum(p.numel() for p in model.prior.parameters())

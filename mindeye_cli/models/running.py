@@ -1,0 +1,46 @@
+"""How a model's passes are computed, without changing what they compute: recomputed, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class Recomputing(nn.Module):
+    """A module that may forget its inner activations and compute them again on the way back.
+
+    Attributes
+    ----------
+    recompute : bool
+        Set by `save_memory`.
+    """
+
+    recompute: bool = False
+
+    def piece(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """`function(*inputs)`, whose activations are kept or computed again."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return function(*inputs)
+        out: Tensor = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return out
+
+
+def save_memory(model: nn.Module, on: bool) -> None:
+    """Let every part of a model that can recompute its activations do so, or not."""
+    for module in model.modules():
+        if isinstance(module, Recomputing):
+            module.recompute = on
+
+
+def compile_parts(model: nn.Module) -> None:
+    """Compile the parts that name themselves in `compiled`, each into one graph.
+
+    The parts between them draw random numbers from generators, which would break the graphs.
+    """
+    modules = dict(model.named_modules())
+    for name in getattr(model, "compiled", ()):
+        if name in modules:
+            modules[name].compile(dynamic=False)
