@@ -27,6 +27,11 @@ COMMANDS = {
     "train": Entry(
         _AT + "train", "Train a model from voxels to a space.", ("high-level", "low-level", "ridge")
     ),
+    "checkpoint": Entry(
+        _AT + "checkpoint",
+        "Import published weights into a run, or show a run's.",
+        ("show", "import"),
+    ),
     "predict": Entry(_AT + "predict", "Write a run's outputs for voxels."),
     "retrieve": Entry(_AT + "retrieve", "Find images from brain responses, and back.", ("pool",)),
     "reconstruct": Entry(_AT + "reconstruct", "Make images from brain responses."),

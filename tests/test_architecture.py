@@ -11,6 +11,7 @@ CAPABILITIES = (
     "simulate",
     "prepare",
     "train",
+    "checkpoint",
     "predict",
     "retrieve",
     "reconstruct",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mindeye_cli.core.runs import RunInfo
+from mindeye_cli.core.runs import RunInfo, differs
 from mindeye_cli.core.trials import mask_fingerprint
 from mindeye_store import InvalidInput, Store, Subject, UsageProblem
+
+# The subject of an imported run that does not tell whose responses it reads.
+UNNAMED = ""
 
 
 def subject_place(path: Path, info: RunInfo, subject: str | None) -> int:
@@ -18,7 +21,7 @@ def subject_place(path: Path, info: RunInfo, subject: str | None) -> int:
         The RUN folder, for the message.
     info : RunInfo
     subject : str or None
-        None means the run's only one.
+        None means the run's only one. An imported run that does not tell takes any.
 
     Returns
     -------
@@ -32,13 +35,25 @@ def subject_place(path: Path, info: RunInfo, subject: str | None) -> int:
     """
     if subject in info.subjects:
         return info.subjects.index(subject)
-    if subject is None and len(info.subjects) == 1:
+    if len(info.subjects) == 1 and (subject is None or info.subjects == (UNNAMED,)):
         return 0
     problem = f"the run was trained on {len(info.subjects)} subjects, and none is named"
     if subject is not None:
         problem = f"the run was not trained on subject {subject!r}"
     names = ", ".join(info.subjects)
     raise UsageProblem(problem, where=str(path), fix=f"give --subject one of: {names}")
+
+
+def subject_name(store: Store, run: Path, info: RunInfo, name: str | None) -> str:
+    """Which of the store's subjects is meant; parameters and errors as for `subject_of_run`."""
+    known = info.subjects[subject_place(run, info, name)] or name
+    if not known:
+        raise UsageProblem(
+            "the run does not tell whose responses it reads",
+            where=str(run),
+            fix=f"give --subject one of: {', '.join(store.subjects)}",
+        )
+    return known
 
 
 def subject_of_run(store: Store, run: Path, info: RunInfo, name: str | None) -> Subject:
@@ -56,15 +71,16 @@ def subject_of_run(store: Store, run: Path, info: RunInfo, name: str | None) -> 
     Raises
     ------
     UsageProblem
-        The run has several subjects and none was named, or it has none of that name.
+        The run has several subjects or does not tell and none was named, or it has none of that
+        name.
     MissingResource
         The store has no such subject.
     InvalidInput
         The voxels are others than those that the run was trained on.
     """
     place = subject_place(run, info, name)
-    subject = store.subject(info.subjects[place])
-    if mask_fingerprint(subject) != info.details["masks"][place]:
+    subject = store.subject(subject_name(store, run, info, name))
+    if differs(info.details["masks"][place], mask_fingerprint(subject), "voxels"):
         raise InvalidInput(
             f"{subject.name} has other voxels here ({subject.voxels.shape[1]}) than those that the"
             f" run was trained on ({info.n_voxels[place]})",

@@ -11,6 +11,7 @@ exit.json           code, reason and step of the last process (launchers hide ex
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -46,9 +47,10 @@ class RunInfo:
     seed : int
         Every draw of the run is a function of it.
     voxels : tuple of str
-        Fingerprints of the training responses, one a subject.
+        Fingerprints of the training responses, one a subject; empty where an imported run cannot
+        tell.
     targets : str
-        Fingerprint of the target space, to refuse mixed stores.
+        Fingerprint of the target space, to refuse mixed stores; empty likewise.
     status : {"training", "finished"}
         `finished` once the final weights are in place.
     steps : int
@@ -182,6 +184,26 @@ def finish_run(
     info = replace(read_run(path), status="finished", steps=steps, metrics=to_jsonable(metrics))
     write_json(path / "run.json", info)
     return info
+
+
+def differs(recorded: str, found: str, what: str) -> bool:
+    """Whether a run contradicts what is there.
+
+    Parameters
+    ----------
+    recorded : str
+        Fingerprint in the run; empty in an imported one, which is said and passes.
+    found : str
+        Fingerprint of what the run meets.
+    what : str
+        In words, for the log.
+    """
+    if not recorded:
+        logging.getLogger("mindeye").warning(
+            "the run is imported and does not record its %s: not checked", what
+        )
+        return False
+    return recorded != found
 
 
 def append_log(path: Path, **values: Any) -> None:

@@ -6,73 +6,21 @@ key, a missing one and a wrong shape are errors that name the key.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from mindeye_cli.models import published_names as names
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
-from mindeye_cli.models.prior.attention import rotary_rates
-from mindeye_cli.models.prior.diffusion import noise_schedule
+from mindeye_cli.models.published_checks import check_recomputed, refuse_keys
 from mindeye_cli.models.published_sizes import high_level_sizes, low_level_sizes
 from mindeye_store.errors import InvalidInput
 
-BACKBONE_NAMES = [
-    (r"^backbone\.stem\.linears\.0\.", "lin0.0."),
-    (r"^backbone\.stem\.norm\.", "lin0.1."),
-    (r"^backbone\.blocks\.(\d+)\.linear\.", r"mlp.\1.0."),
-    (r"^backbone\.blocks\.(\d+)\.norm\.", r"mlp.\1.1."),
-    (r"^backbone\.head\.", "lin1."),
-]
-LAYERS = r"^prior\.net\.transformer\."
-PRIOR_NAMES = [
-    (r"^prior\.net\.position$", "net.learned_query"),
-    (r"^prior\.net\.null_condition$", "net.null_brain_embeds"),
-    (r"^prior\.net\.null_image$", "net.null_image_embed"),
-    (r"^prior\.net\.time\.0\.", "net.to_time_embeds.0.1.net.0.0."),
-    (r"^prior\.net\.time\.2\.", "net.to_time_embeds.0.1.net.1.0."),
-    (r"^prior\.net\.time\.4\.", "net.to_time_embeds.0.1.net.2."),
-    (LAYERS + r"position\.table\.", "net.causal_transformer.rel_pos_bias.relative_attention_bias."),
-    (LAYERS + r"attentions\.(\d+)\.null_key_value$", r"net.causal_transformer.layers.\1.0.null_kv"),
-    (LAYERS + r"attentions\.(\d+)\.norm\.weight$", r"net.causal_transformer.layers.\1.0.norm.g"),
-    (LAYERS + r"attentions\.(\d+)\.to_query\.", r"net.causal_transformer.layers.\1.0.to_q."),
-    (LAYERS + r"attentions\.(\d+)\.to_key_value\.", r"net.causal_transformer.layers.\1.0.to_kv."),
-    (LAYERS + r"attentions\.(\d+)\.to_out\.", r"net.causal_transformer.layers.\1.0.to_out.0."),
-    (
-        LAYERS + r"attentions\.(\d+)\.out_norm\.weight$",
-        r"net.causal_transformer.layers.\1.0.to_out.1.g",
-    ),
-    (LAYERS + r"feeds\.(\d+)\.norm\.weight$", r"net.causal_transformer.layers.\1.1.0.g"),
-    (LAYERS + r"feeds\.(\d+)\.expand\.", r"net.causal_transformer.layers.\1.1.1."),
-    (LAYERS + r"feeds\.(\d+)\.contract\.", r"net.causal_transformer.layers.\1.1.5."),
-    (LAYERS + r"norm\.weight$", "net.causal_transformer.norm.g"),
-    (LAYERS + r"to_out\.", "net.causal_transformer.project_out."),
-]
-HIGH_LEVEL_NAMES = [
-    *((pattern, f"voxel2clip.{name}") for pattern, name in BACKBONE_NAMES),
-    (r"^projector\.", "voxel2clip.projector."),
-    *PRIOR_NAMES,
-]
-# diffusers renamed its attention layers in 0.17 and maps the old names in from_pretrained alone.
-OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-SCHEDULE = (
-    "betas",
-    "alphas_cumprod",
-    "alphas_cumprod_prev",
-    "sqrt_alphas_cumprod",
-    "sqrt_one_minus_alphas_cumprod",
-    "log_one_minus_alphas_cumprod",
-    "sqrt_recip_alphas_cumprod",
-    "sqrt_recipm1_alphas_cumprod",
-    "posterior_variance",
-    "posterior_log_variance_clipped",
-    "posterior_mean_coef1",
-    "posterior_mean_coef2",
-    "p2_loss_weight",
-)
+Layout = Literal["prior_257", "prior_1x768", "autoencoder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +29,29 @@ class Published:
 
     Attributes
     ----------
+    layout : {"prior_257", "prior_1x768", "autoencoder"}
+        Which of the published files it is like.
     config : HighLevelConfig or LowLevelConfig
         Sizes, all read off the tensors.
     tensors : dict of str to Tensor
         Loads strictly into the model of `config`; float32.
+    used : tuple of str
+        Published keys behind `tensors`, as they are in the file.
     recomputed : tuple of str
         Published keys whose values this package computes itself and that agreed.
     unused : tuple of str
-        Published keys left out, such as the stock prior of the pooled model.
+        Published keys left out: those of a prior of unknown layout.
+    note : str
+        Why some are unused; empty when none is.
     """
 
+    layout: Layout
     config: HighLevelConfig | LowLevelConfig
     tensors: dict[str, Tensor]
-    recomputed: tuple[str, ...]
-    unused: tuple[str, ...]
+    used: tuple[str, ...]
+    recomputed: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    note: str = ""
 
     def build(self) -> HighLevelModel | LowLevelModel:
         """The model with these weights, in evaluation mode."""
@@ -114,8 +71,8 @@ def from_published(state: Mapping[str, Tensor]) -> Published:
     Raises
     ------
     InvalidInput
-        For another layout, unknown or missing keys, shapes that do not fit together, or
-        recomputable values that differ from ours.
+        For another layout, unknown or missing keys, shapes that do not fit together, values that
+        are not finite, or recomputable values that differ from ours.
     """
     for key, value in state.items():
         if not isinstance(value, Tensor):
@@ -132,66 +89,99 @@ def from_published(state: Mapping[str, Tensor]) -> Published:
 
 def _high_level(state: Mapping[str, Tensor]) -> Published:
     config = high_level_sizes(state)
-    recomputed: list[str] = []
-    unused: list[str] = []
-    if config.with_prior:
-        recomputed = _check_recomputed(state, config)
-    else:
-        unused = [key for key in state if key.startswith(("net.", "noise_scheduler."))]
-    skipped = {*recomputed, *unused}
-    used = {key: tensor for key, tensor in state.items() if key not in skipped}
-    tensors = _rename(used, config, HIGH_LEVEL_NAMES)
+    if not config.with_prior:
+        return _without_prior(state, config)
+    recomputed = check_recomputed(state, config.prior)
+    used = {key: tensor for key, tensor in state.items() if key not in set(recomputed)}
+    stock = names.STOCK_PRIOR_KEY in state
+    table = names.high_level_names(names.STOCK_PRIOR if stock else names.TOKEN_PRIOR)
     return Published(
-        config=config, tensors=tensors, recomputed=tuple(recomputed), unused=tuple(unused)
+        layout="prior_1x768" if stock else "prior_257",
+        config=config,
+        tensors=rename(stock_tables(used) if stock else used, _empty(config).state_dict(), table),
+        used=tuple(used),
+        recomputed=tuple(recomputed),
+    )
+
+
+def _without_prior(state: Mapping[str, Tensor], config: HighLevelConfig) -> Published:
+    unused = tuple(key for key in state if key.startswith(("net.", "noise_scheduler.")))
+    note = (
+        f"the prior is of an unknown layout: it has neither {names.TOKEN_PRIOR_KEY}"
+        f" nor {names.STOCK_PRIOR_KEY}"
+    )
+    used = {key: tensor for key, tensor in state.items() if key not in set(unused)}
+    return Published(
+        layout="prior_1x768" if config.tokens == 1 else "prior_257",
+        config=config,
+        tensors=rename(used, _empty(config).state_dict(), names.high_level_names([])),
+        used=tuple(used),
+        unused=unused,
+        note=note if unused else "",
     )
 
 
 def _low_level(state: Mapping[str, Tensor]) -> Published:
-    old = re.compile(r"(\.attentions\.\d+)\.(query|key|value|proj_attn)\.")
-    renamed = {
-        old.sub(lambda found: f"{found[1]}.{OLD_ATTENTION[found[2]]}.", key): tensor
-        for key, tensor in state.items()
-    }
+    renamed = {names.today_name(key): tensor for key, tensor in state.items()}
     if len(renamed) != len(state):
         raise InvalidInput("attention weights are present under their old and their new names")
     config = low_level_sizes(renamed)
     return Published(
-        config=config, tensors=_rename(renamed, config, BACKBONE_NAMES), recomputed=(), unused=()
+        layout="autoencoder",
+        config=config,
+        tensors=rename(renamed, _empty(config).state_dict(), names.BACKBONE),
+        used=tuple(state),
     )
 
 
-def _rename(
-    state: Mapping[str, Tensor],
-    config: HighLevelConfig | LowLevelConfig,
-    names: list[tuple[str, str]],
+def stock_tables(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The stock prior's single vectors and tables as ours, (rows, width); others unchanged."""
+    shaped = dict(state)
+    for key in ("net.null_text_encodings", "net.null_text_embeds"):
+        if key in shaped and shaped[key].dim() == 3 and len(shaped[key]) == 1:
+            shaped[key] = shaped[key][0]
+    if "net.learned_query" in shaped and shaped["net.learned_query"].dim() == 1:
+        shaped["net.learned_query"] = shaped["net.learned_query"][None]
+    return shaped
+
+
+def rename(
+    state: Mapping[str, Tensor], ours: Mapping[str, Tensor], table: names.Names
 ) -> dict[str, Tensor]:
-    """Our names for `state`, which must hold exactly the tensors of the model of `config`."""
-    shapes = _empty(config).state_dict()
-    wanted = {_published_name(key, names): key for key in shapes}
-    _refuse("unknown", sorted(set(state) - set(wanted)))
-    _refuse("missing", sorted(set(wanted) - set(state)))
-    for published, ours in wanted.items():
-        if state[published].shape != shapes[ours].shape:
+    """Published tensors under our names.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        Published keys.
+    ours : mapping of str to Tensor
+        Our state dict, for its names and shapes.
+    table : list of pairs
+        One of `published_names`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        float32, contiguous; one for every name of `ours`.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown or missing key, another shape, values that are not finite.
+    """
+    wanted = {names.published_name(name, table): name for name in ours}
+    refuse_keys("unknown", set(state) - set(wanted))
+    refuse_keys("missing", set(wanted) - set(state))
+    for published, name in wanted.items():
+        if state[published].shape != ours[name].shape:
             raise InvalidInput(
                 f"shape {tuple(state[published].shape)} where the other tensors ask for "
-                f"{tuple(shapes[ours].shape)}",
+                f"{tuple(ours[name].shape)}",
                 where=published,
             )
-    return {ours: state[published].float().contiguous() for published, ours in wanted.items()}
-
-
-def _published_name(key: str, names: list[tuple[str, str]]) -> str:
-    for pattern, name in names:
-        renamed, found = re.subn(pattern, name, key)
-        if found:
-            return renamed
-    return key
-
-
-def _refuse(what: str, keys: list[str]) -> None:
-    if keys:
-        more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-        raise InvalidInput(f"{what} keys in the checkpoint", where=", ".join(keys[:5]) + more)
+        if not torch.isfinite(state[published]).all():
+            raise InvalidInput("values that are not finite", where=published)
+    return {name: state[published].float().contiguous() for published, name in wanted.items()}
 
 
 def _empty(config: HighLevelConfig | LowLevelConfig) -> HighLevelModel | LowLevelModel:
@@ -200,22 +190,3 @@ def _empty(config: HighLevelConfig | LowLevelConfig) -> HighLevelModel | LowLeve
         if isinstance(config, HighLevelConfig):
             return HighLevelModel(config)
         return LowLevelModel(config)
-
-
-def _check_recomputed(state: Mapping[str, Tensor], config: HighLevelConfig) -> list[str]:
-    """Keys of the noise schedule and the rotary frequencies, once they agree with ours."""
-    layer = "net.causal_transformer.layers.{}.0.rotary_emb.freqs"
-    rotary = [layer.format(index) for index in range(config.prior.depth)]
-    expected = [*(f"noise_scheduler.{name}" for name in SCHEDULE), *rotary]
-    found = {key for key in state if key.startswith("noise_scheduler.") or key.endswith(".freqs")}
-    _refuse("unknown", sorted(found - set(expected)))
-    _refuse("missing", sorted(set(expected) - found))
-    # The other eleven arrays of the schedule are functions of its betas.
-    schedule = noise_schedule(config.prior.timesteps)
-    ours = {f"noise_scheduler.{name}": getattr(schedule, name) for name in SCHEDULE[:2]}
-    ours |= dict.fromkeys(rotary, rotary_rates(config.prior.rotary_dims, torch.device("cpu")))
-    for key, value in ours.items():
-        theirs = state[key].float()
-        if theirs.shape != value.shape or not torch.allclose(theirs, value, atol=1e-6, rtol=1e-4):
-            raise InvalidInput("the values differ from those this package computes", where=key)
-    return expected

@@ -9,20 +9,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
 from mindeye_cli.models.high_level import HighLevelConfig
 from mindeye_cli.models.lowlevel import LowLevelConfig
 from mindeye_cli.models.prior import PriorConfig
+from mindeye_cli.models.published_names import STOCK_PRIOR_KEY, TOKEN_PRIOR_KEY
 from mindeye_store.errors import InvalidInput
-
-# Only the 257-token model's prior has it; the pooled model carries DALLE2-pytorch's stock prior.
-TOKEN_PRIOR_KEY = "net.null_brain_embeds"
 
 
 def high_level_sizes(state: Mapping[str, Tensor]) -> HighLevelConfig:
-    """Sizes of a `prior_257` or `prior_1x768` checkpoint; the latter has no prior of ours.
+    """Sizes of a `prior_257` or `prior_1x768` checkpoint; without a prior where its is unknown.
 
     Raises
     ------
@@ -38,7 +37,11 @@ def high_level_sizes(state: Mapping[str, Tensor]) -> HighLevelConfig:
             f"{outputs} outputs are no multiple of the token width {width}",
             where="voxel2clip.lin1.weight",
         )
-    with_prior = TOKEN_PRIOR_KEY in state
+    prior = PriorConfig()
+    if STOCK_PRIOR_KEY in state:
+        prior = stock_prior_sizes(state)
+    elif TOKEN_PRIOR_KEY in state:
+        prior = _transformer_sizes(state)
     return HighLevelConfig(
         n_voxels=(n_voxels,),
         tokens=outputs // width,
@@ -46,8 +49,8 @@ def high_level_sizes(state: Mapping[str, Tensor]) -> HighLevelConfig:
         hidden=hidden,
         blocks=_count(state, r"voxel2clip\.mlp\.(\d+)\."),
         projector_hidden=projector_hidden,
-        with_prior=with_prior,
-        prior=_prior_sizes(state) if with_prior else PriorConfig(),
+        with_prior=STOCK_PRIOR_KEY in state or TOKEN_PRIOR_KEY in state,
+        prior=prior,
     )
 
 
@@ -89,7 +92,24 @@ def low_level_sizes(state: Mapping[str, Tensor]) -> LowLevelConfig:
     )
 
 
-def _prior_sizes(state: Mapping[str, Tensor]) -> PriorConfig:
+def stock_prior_sizes(state: Mapping[str, Tensor]) -> PriorConfig:
+    """Sizes of DALLE2-pytorch's stock prior, as the pooled checkpoints carry it."""
+    _, padding, _ = _shape(state, STOCK_PRIOR_KEY, 3)
+    return replace(
+        _transformer_sizes(state),
+        causal=True,
+        inner_norm="net.causal_transformer.layers.0.1.3.g" in state,
+        query="token",
+        time="table" if "net.to_time_embeds.0.weight" in state else "sinusoid",
+        padding=padding,
+        drop_condition=0.1,
+        drop_image=0.1,
+        dropout=0.05,
+    )
+
+
+def _transformer_sizes(state: Mapping[str, Tensor]) -> PriorConfig:
+    """What both published priors tell of themselves in the same keys."""
     stem = "net.causal_transformer."
     buckets, heads = _shape(state, f"{stem}rel_pos_bias.relative_attention_bias.weight", 2)
     _, dim_head = _shape(state, f"{stem}layers.0.0.null_kv", 2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mindeye_cli.core.fingerprint import of_file, of_json
 from mindeye_cli.core.run_subjects import subject_of_run
-from mindeye_cli.core.runs import MODEL, RunInfo, read_run
+from mindeye_cli.core.runs import MODEL, RunInfo, differs, read_run
 from mindeye_cli.core.trials import refuse_trained_images
 from mindeye_cli.models.decoders import DECODERS
 from mindeye_cli.models.decoders.registry import BUILT_IN, decoder_facts
@@ -121,7 +121,7 @@ def _check_encoder(store: Any, options: Options, runs: dict[str, RunInfo]) -> No
         found = load_encoder(runs["high"].space).fingerprint
     else:
         return
-    if found != runs["high"].targets:
+    if differs(runs["high"].targets, found, f"encoder of {runs['high'].space}"):
         raise InvalidInput(
             f"the run was trained on {runs['high'].space} of another encoder"
             f" ({runs['high'].targets[:12]}) than the one here ({found[:12]})",

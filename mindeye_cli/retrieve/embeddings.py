@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.retrieval_scores import cosine
 from mindeye_cli.core.run_subjects import subject_of_run
-from mindeye_cli.core.runs import RunInfo, read_run
+from mindeye_cli.core.runs import RunInfo, differs, read_run
 from mindeye_cli.core.trials import (
     ImageTrials,
     average_trials,
@@ -92,12 +92,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         )
     source = subject_of_run(store, run, info, subject)
     targets = store.target(info.space)
-    if str(targets.attrs["fingerprint"]) != info.targets:
-        raise InvalidInput(
-            f"the store's {info.space} comes from another encoder than the run was trained on",
-            where=str(run),
-            fix="prepare the targets with the same weights, or train the run again",
-        )
+    _check_targets(run, info, targets)
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows)
     brain, image_of_row = _embed(load_run(run, source.name), info.kind, source, trials, average)
@@ -115,6 +110,23 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         info=info,
         subject=source.name,
     )
+
+
+def _check_targets(run: Path, info: RunInfo, targets: Any) -> None:
+    """The store's targets must be what the run predicts."""
+    if differs(info.targets, str(targets.attrs["fingerprint"]), f"encoder of {info.space}"):
+        raise InvalidInput(
+            f"the store's {info.space} comes from another encoder than the run was trained on",
+            where=str(run),
+            fix="prepare the targets with the same weights, or train the run again",
+        )
+    if tuple(targets.shape[1:]) != tuple(info.details["target_shape"]):
+        raise InvalidInput(
+            f"the store's {info.space} has shape {tuple(targets.shape[1:])},"
+            f" the run predicts {tuple(info.details['target_shape'])}",
+            where=str(run),
+            fix=f"give a run of this store's {info.space}",
+        )
 
 
 def mean_target(targets: Any, rows: Ints) -> Floats:

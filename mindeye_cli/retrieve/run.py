@@ -14,7 +14,7 @@ from mindeye_cli.core import stats
 from mindeye_cli.core.atomic import refuse_existing, write_json
 from mindeye_cli.core.fingerprint import environment, of_file, of_json
 from mindeye_cli.core.outcome import Outcome
-from mindeye_cli.core.run_subjects import subject_place
+from mindeye_cli.core.run_subjects import subject_name
 from mindeye_cli.core.runs import MODEL, read_run
 from mindeye_cli.core.threads import apply_threads
 from mindeye_cli.retrieve.embeddings import SIMILARITY, Comparison, compare
@@ -117,7 +117,7 @@ def _paths(*paths: Path | None) -> tuple[Path, ...]:
 def _fingerprint(store: Any, run: Path, options: PoolOptions) -> str:
     """Of everything that the scores depend on."""
     info = read_run(run)
-    subject = store.subject(info.subjects[subject_place(run, info, options.subject)])
+    subject = store.subject(subject_name(store, run, info, options.subject))
     facts = {
         "schema_version": SCHEMA_VERSION,
         "options": asdict(options),

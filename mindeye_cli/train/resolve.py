@@ -20,8 +20,9 @@ from mindeye_store import InvalidInput, UsageProblem
 def high_level_config(request: TrainRequest, facts: DataFacts, rms: float) -> HighLevelTraining:
     """Resolve the configuration of a high-level run.
 
-    A loss without weight takes its network with it, and the prior's scale follows the SPACE's norm.
-    `rms` is the root mean square of the targets' elements, which a raw space is scaled by.
+    A loss without weight takes its network with it, the prior's scale follows the SPACE's norm, and
+    `prior.x` among the overrides is short for `model.prior.x`. `rms` is the root mean square of the
+    targets' elements, which a raw space is scaled by.
 
     Raises
     ------
@@ -41,12 +42,15 @@ def high_level_config(request: TrainRequest, facts: DataFacts, rms: float) -> Hi
     sizes = {"n_voxels": facts.n_voxels, "tokens": tokens, "width": width}
     name = preset_name(request, HIGH_LEVEL)
     published = presets.HIGH_LEVEL[name]
-    prior = published["prior"] | {"scale": target_scale(facts.target_norm, width, rms)}
+    scale = target_scale(facts.target_norm, width, rms)
+    prior = {"scale": scale} | published["prior"]  # A preset that has a scale keeps it.
     config = load_config(
         HighLevelTraining,
         preset={**HIGH_LEVEL[name], "model": {**published, "prior": prior, **sizes}},
         file=request.config,
-        overrides=request.overrides,
+        overrides=[
+            f"model.{text}" if text.startswith("prior.") else text for text in request.overrides
+        ],
     )
     _refuse_other_sizes(config.model, sizes)
     model = replace(

@@ -41,11 +41,13 @@ class CosineAttention(nn.Module):
     ----------
     width, heads, dim_head : int
         Token width `D`, number of query heads `H`, width of a head `d`.
+    dropout : float
+        Of the attention weights, while training.
     """
 
-    def __init__(self, width: int, heads: int, dim_head: int) -> None:
+    def __init__(self, width: int, heads: int, dim_head: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.dropout = heads, dropout
         self.norm = nn.LayerNorm(width, bias=False)
         self.to_query = nn.Linear(width, heads * dim_head, bias=False)
         self.to_key_value = nn.Linear(width, 2 * dim_head, bias=False)
@@ -60,7 +62,7 @@ class CosineAttention(nn.Module):
         ----------
         x : Tensor, shape (B, N, D)
         bias : Tensor, shape (H, N, N + 1)
-            Added to the logits; key 0 is the null key.
+            Added to the logits, -inf where a query must not look; key 0 is the null key.
         angles : pair of Tensor, shape (N, rotary dims / 2)
             From `rotary_angles`; the null key is not rotated.
 
@@ -81,6 +83,7 @@ class CosineAttention(nn.Module):
         logits = query.flatten(1, 2) @ key.transpose(1, 2)
         logits = logits.unflatten(1, (self.heads, length)) + bias
         weights = logits.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
+        weights = F.dropout(weights, self.dropout, self.training)
         mixed = (weights.flatten(1, 2) @ value).unflatten(1, (self.heads, length))
         out: Tensor = self.out_norm(self.to_out(mixed.transpose(1, 2).flatten(2)))
         return out

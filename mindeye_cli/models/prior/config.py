@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from mindeye_store.errors import InvalidInput, UsageProblem
 
@@ -32,6 +33,21 @@ class PriorConfig:
         Predict the difference from the brain tokens, which start as the answer. The published
         prior does not. It is meant for short schedules and for a backbone that is itself fitted
         to the scaled target (`losses.regression`).
+    causal : bool
+        A position attends to itself, to those before it and to the null key alone.
+    query : {"added", "token"}
+        How the answer is asked for: a learned table added to the noisy tokens, whose positions are
+        then the output, or learned tokens of their own after them (DALLE2-pytorch's stock prior).
+    time : {"sinusoid", "table"}
+        The time token: an MLP over a sinusoid of the step, or a learned row for every step.
+    padding : int
+        Learned tokens before the condition: what the stock prior reads where it has no text.
+    inner_norm : bool
+        A gain-only norm inside the feed-forward, after its gate (Shleifer et al. 2021, NormFormer).
+    dropout : float
+        While training, of attention weights and of the feed-forward's hidden values.
+    init : str
+        File with the stock prior's weights to start from; empty starts from random ones.
     """
 
     depth: int = 6
@@ -46,13 +62,22 @@ class PriorConfig:
     position_max: int = 128
     scale: float = 0.0
     residual: bool = False
+    causal: bool = False
+    query: Literal["added", "token"] = "added"
+    time: Literal["sinusoid", "table"] = "sinusoid"
+    padding: int = 0
+    inner_norm: bool = False
+    dropout: float = 0.0
+    init: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what the network cannot be built with."""
         for name in ("depth", "heads", "dim_head", "ff_mult", "timesteps", "position_buckets"):
             if getattr(self, name) < 1:
                 raise UsageProblem(f"prior.{name} must be at least 1")
-        for name in ("drop_condition", "drop_image"):
+        if self.padding < 0:
+            raise UsageProblem("prior.padding must not be negative")
+        for name in ("drop_condition", "drop_image", "dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise UsageProblem(f"prior.{name} must be in [0, 1)")
         if self.scale < 0 or not math.isfinite(self.scale):

@@ -1,8 +1,9 @@
 """The prior's denoiser: brain tokens and a noisy image embedding in, the clean embedding out.
 
-Shapes: `B` batch, `T` tokens, `D` token width. Sequence: T brain tokens, one time token, T noisy
-image tokens; the last T positions are the output, or with `residual` what is added to the brain
-tokens (Scotti et al. 2023, section 3.3 and appendix A.3.1).
+Shapes: `B` batch, `T` tokens, `D` token width. Sequence: learned padding if any, T brain tokens,
+one time token, T noisy image tokens, and T query tokens unless a table added to the noisy ones asks
+instead. The last T positions are the output, or with `residual` what is added to the brain tokens
+(Scotti et al. 2023, section 3.3 and appendix A.3.1; Ramesh et al. 2022, section 2.2).
 """
 
 from __future__ import annotations
@@ -49,13 +50,23 @@ class PriorNetwork(nn.Module):
     tokens, width : int
         Number and width of the tokens of one image.
     config : PriorConfig
-        Depth, heads and position settings.
+        Depth, heads, position settings, and how time and answer are asked for.
     """
 
     def __init__(self, tokens: int, width: int, config: PriorConfig) -> None:
         super().__init__()
-        self.time = TimeToken(width)
-        self.position = nn.Parameter(torch.randn(tokens, width) * width**-0.5)
+        self.time: nn.Module = TimeToken(width)
+        if config.time == "table":
+            self.time = nn.Embedding(config.timesteps, width)
+        self.position: nn.Parameter | None = None
+        self.query: nn.Parameter | None = None
+        if config.query == "added":
+            self.position = nn.Parameter(torch.randn(tokens, width) * width**-0.5)
+        else:
+            self.query = nn.Parameter(torch.randn(tokens, width))
+        self.padding: nn.Parameter | None = None
+        if config.padding:
+            self.padding = nn.Parameter(torch.randn(config.padding, width))
         self.null_condition = nn.Parameter(torch.randn(tokens, width))
         self.null_image = nn.Parameter(torch.randn(tokens, width))
         self.transformer = PriorTransformer(width, config)
@@ -93,6 +104,17 @@ class PriorNetwork(nn.Module):
             condition = torch.where(drop_condition[:, None, None], self.null_condition, condition)
         if drop_image is not None:
             noisy = torch.where(drop_image[:, None, None], self.null_image, noisy)
-        sequence = torch.cat((condition, self.time(times)[:, None], noisy + self.position), dim=1)
+        sequence = torch.cat(self._parts(noisy, self.time(times), condition), dim=1)
         out: Tensor = self.transformer(sequence)[:, -noisy.shape[1] :]
         return condition + out if self.residual else out
+
+    def _parts(self, noisy: Tensor, time: Tensor, condition: Tensor) -> list[Tensor]:
+        """The sequence in order, each part (B, its length, D)."""
+        if self.position is not None:
+            noisy = noisy + self.position
+        parts = [condition, time[:, None], noisy]
+        if self.padding is not None:
+            parts.insert(0, self.padding.expand(len(noisy), -1, -1))
+        if self.query is not None:
+            parts.append(self.query.expand(len(noisy), -1, -1))
+        return parts

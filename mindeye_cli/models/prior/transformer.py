@@ -1,7 +1,7 @@
 """The prior's transformer: shared relative bias, pre-norm layers, gated feed-forward.
 
-Shapes: `B` batch, `N` sequence, `H` heads, `D` token width. Follows DALLE2-pytorch's
-`CausalTransformer` with `causal=False`, which the published prior uses.
+Shapes: `B` batch, `N` sequence, `H` heads, `D` token width. It computes what DALLE2-pytorch's
+`CausalTransformer` does: causal in the pooled model's stock prior, both ways in that of 257 tokens.
 """
 
 from __future__ import annotations
@@ -56,18 +56,32 @@ class RelativeBias(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Pre-norm SwiGLU branch (Shazeer 2020): first half times SiLU of the second half."""
+    """Pre-norm SwiGLU branch (Shazeer 2020): first half times SiLU of the second half.
 
-    def __init__(self, width: int, mult: int) -> None:
+    Parameters
+    ----------
+    width : int
+        Token width `D`.
+    config : PriorConfig
+        Width of the hidden values over `D`, their norm and dropout.
+    """
+
+    def __init__(self, width: int, config: PriorConfig) -> None:
         super().__init__()
+        mult = config.ff_mult
         self.norm = nn.LayerNorm(width, bias=False)
         self.expand = nn.Linear(width, 2 * mult * width, bias=False)
+        self.inner_norm: nn.Module = nn.Identity()
+        if config.inner_norm:
+            self.inner_norm = nn.LayerNorm(mult * width, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
         self.contract = nn.Linear(mult * width, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, D) to what the residual stream receives, same shape."""
         value, gate = self.expand(self.norm(x)).chunk(2, dim=-1)
-        out: Tensor = self.contract(value * F.silu(gate))
+        hidden = self.dropout(self.inner_norm(value * F.silu(gate)))
+        out: Tensor = self.contract(hidden)
         return out
 
 
@@ -84,7 +98,7 @@ class StableNorm(nn.LayerNorm):
 
 
 class PriorTransformer(Recomputing):
-    """Bidirectional transformer over brain, time and image tokens.
+    """Transformer over brain, time and image tokens, looking both ways or back alone.
 
     Parameters
     ----------
@@ -96,18 +110,24 @@ class PriorTransformer(Recomputing):
 
     def __init__(self, width: int, config: PriorConfig) -> None:
         super().__init__()
+        self.causal = config.causal
         self.rotary_dims = min(config.rotary_dims, config.dim_head)
         self.position = RelativeBias(config.heads, config.position_buckets, config.position_max)
         self.attentions = nn.ModuleList(
-            CosineAttention(width, config.heads, config.dim_head) for _ in range(config.depth)
+            CosineAttention(width, config.heads, config.dim_head, config.dropout)
+            for _ in range(config.depth)
         )
-        self.feeds = nn.ModuleList(FeedForward(width, config.ff_mult) for _ in range(config.depth))
+        self.feeds = nn.ModuleList(FeedForward(width, config) for _ in range(config.depth))
         self.norm = StableNorm(width, bias=False)
         self.to_out = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, D) to (B, N, D)."""
         bias = self.position(x.shape[1])
+        if self.causal:
+            # Key j + 1 is position j, key 0 the null key, which everybody sees.
+            later = torch.ones(bias.shape[1:], dtype=torch.bool, device=bias.device).triu(2)
+            bias = bias.masked_fill(later, -math.inf)
         angles = rotary_angles(x.shape[1], self.rotary_dims, x.device)
         for attention, feed in zip(self.attentions, self.feeds, strict=True):
             x = x + self.piece(partial(attention, bias=bias, angles=angles), x)

@@ -1,0 +1,1 @@
+"""Published checkpoints brought into a RUN, and what a RUN's weights are."""
