@@ -17,7 +17,7 @@ from mindeye_cli.core.checkpoint import load_tensors
 from mindeye_cli.core.fingerprint import of_file
 from mindeye_cli.core.runs import MODEL, Kind, RunInfo, read_run
 from mindeye_cli.core.trials import test_images_any_subject
-from mindeye_store import InvalidInput, Store, UsageProblem
+from mindeye_store import InvalidInput, MissingResource, Store, UsageProblem
 
 INPUT = re.compile(r"^(backbone\.stem\.linears)\.(\d+)\.(.+)$")
 Tensors = dict[str, Tensor]
@@ -54,9 +54,19 @@ def check_source(source: Path, kind: Kind, store: Store) -> RunInfo:
     return info
 
 
-def source_fingerprint(source: Path) -> str:
-    """Fingerprint of the weights to start from: other weights make another run."""
-    return of_file(source / MODEL)
+def origin(source: Path | None, files: tuple[Path, ...]) -> str:
+    """Fingerprint of the weights to start from, empty for random ones: others make another run.
+
+    Raises
+    ------
+    MissingResource
+        One of the files is absent.
+    """
+    names = (*files, *(() if source is None else (source / MODEL,)))
+    for file in names:
+        if not file.exists():
+            raise MissingResource("the file of initial weights is absent", where=str(file))
+    return " ".join(of_file(file) for file in names)
 
 
 def take_over(

@@ -80,7 +80,7 @@ def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
             seed=config.seed,
             n_voxels=facts.n_voxels,
             config_toml=to_toml(config),
-            origin="" if source is None else initial.source_fingerprint(source),
+            origin=initial.origin(source, recipe.files(config)),
             overwrite=request.overwrite and engine.is_main,
         )
     if info.status == "finished":
@@ -91,6 +91,7 @@ def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
         # The initial weights: drawn from torch's global generator by every layer's constructor.
         torch.manual_seed(derived_seed(config.seed, "weights"))
         model = recipe.model(config)
+        recipe.start(config, model)
         if source is not None and begun is not None:
             initial.take_over(model, source, begun, request.subjects, data.identity.masks)
         save_memory(model, config.optim.checkpointing)

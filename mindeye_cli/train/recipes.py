@@ -5,7 +5,9 @@ Shapes: `B` batch, `S` subjects, `V_s` voxels of a subject.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +16,7 @@ from torch import nn
 from mindeye_cli.core.runs import Kind
 from mindeye_cli.models.high_level import HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelModel
+from mindeye_cli.models.prior.initial import load_initial_prior
 from mindeye_cli.train.data import TrainingData
 from mindeye_cli.train.facts import DataFacts, open_targets
 from mindeye_cli.train.high_level import HighLevelTask, HighLevelTraining
@@ -28,6 +31,7 @@ from mindeye_cli.train.request import TrainRequest
 from mindeye_cli.train.resolve import high_level_config, low_level_config
 from mindeye_store import Store
 
+logger = logging.getLogger("mindeye")
 Config = HighLevelTraining | LowLevelTraining
 
 
@@ -46,6 +50,12 @@ class Recipe(Protocol):
 
     def model(self, config: Any) -> nn.Module:
         """The network with fresh weights."""
+
+    def files(self, config: Any) -> tuple[Path, ...]:
+        """Files of published weights that the network starts from."""
+
+    def start(self, config: Any, model: Any) -> None:
+        """Put those weights into the network."""
 
     def task(self, config: Any, model: Any, data: TrainingData, device: torch.device) -> Task:
         """The network with its losses and data."""
@@ -77,6 +87,17 @@ class HighLevelRecipe:
     def model(self, config: HighLevelTraining) -> HighLevelModel:
         """See `Recipe`."""
         return HighLevelModel(config.model)
+
+    def files(self, config: HighLevelTraining) -> tuple[Path, ...]:
+        """The stock prior's, where `model.prior.init` names one."""
+        return (Path(config.model.prior.init),) if config.model.prior.init else ()
+
+    def start(self, config: HighLevelTraining, model: HighLevelModel) -> None:
+        """See `Recipe`."""
+        for file in self.files(config):
+            if model.prior is not None:
+                random = load_initial_prior(model.prior, file)
+                logger.info("prior: all weights from %s but %s", file, ", ".join(random) or "none")
 
     def task(
         self,
@@ -118,6 +139,13 @@ class LowLevelRecipe:
     def model(self, config: LowLevelTraining) -> LowLevelModel:
         """See `Recipe`."""
         return LowLevelModel(config.model)
+
+    def files(self, config: LowLevelTraining) -> tuple[Path, ...]:
+        """None."""
+        return ()
+
+    def start(self, config: LowLevelTraining, model: LowLevelModel) -> None:
+        """Nothing to do."""
 
     def task(
         self,
