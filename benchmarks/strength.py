@@ -17,7 +17,7 @@ from pathlib import Path
 from command import mindeye
 
 from mindeye_cli.core.trials import training_trials
-from mindeye_cli.train.data import split_items
+from mindeye_cli.train.facts import split_items
 from mindeye_store import open_store
 
 STRENGTHS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 1.0)

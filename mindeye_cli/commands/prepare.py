@@ -116,9 +116,15 @@ def targets(
         Path | None,
         typer.Option(metavar="FILE", help="Image id of each row of --from, one a line."),
     ] = None,
+    views: Annotated[
+        int,
+        typer.Option(metavar="K", help="Also cache K augmented views, as SPACE@view1 and so on."),
+    ] = 0,
+    seed: shared.Seed = 0,
 ) -> None:
     """Cache a frozen encoder's output for every image of the store."""
-    from mindeye_cli.prepare.targets import TargetOptions, prepare_targets
+    from mindeye_cli.prepare.target_sources import TargetOptions
+    from mindeye_cli.prepare.targets import prepare_targets
 
     outcome = prepare_targets(
         TargetOptions(
@@ -127,15 +133,19 @@ def targets(
             weights=weights,
             given=given,
             ids=ids,
+            views=views,
+            seed=seed,
             part=shared.parse_shard(shard),
         )
     )
-    values = outcome.values
-    output.emit(
-        "prepare targets",
-        outcome,
-        human=f"{values['rows_done']} of {values['rows_total']} images have {values['space']}"
-        f" {tuple(values['shape'])} {values['dtype']}",
+    spaces = [outcome.values, *outcome.values["views"]]
+    output.emit("prepare targets", outcome, human="\n".join(_cached(space) for space in spaces))
+
+
+def _cached(values: dict[str, Any]) -> str:
+    return (
+        f"{values['rows_done']} of {values['rows_total']} images have {values['space']}"
+        f" {tuple(values['shape'])} {values['dtype']}"
     )
 
 

@@ -23,7 +23,7 @@ app = group_app("Train a model from voxels to a space.")
 
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", help="scene or paper; by default the one that suits the space."),
+    typer.Option("--preset", help="paper, lean or scene; by default the one that suits the space."),
 ]
 Resume = Annotated[
     str, typer.Option("--resume", help="auto continues an unfinished run, never refuses it.")
@@ -160,9 +160,12 @@ def _emit(command: str, outcome: Outcome) -> None:
     if "bytes" in values:
         rows = [(name, amount / 2**20) for name, amount in values["bytes"].items()]
         human = (
-            f"{values['parameters']:,} parameters, {values['planned_steps']:,} steps;"
-            " without activations:\n" + output.table(rows, header=("memory", "MiB"))
+            f"{values['parameters']:,} parameters, {values['planned_steps']:,} steps\n"
+            + output.table(rows, header=("memory", "MiB"))
         )
+        if "free_bytes" in values:
+            free = f"{values['free_bytes'] / 2**20:,.0f} MiB are free on {values['device']}"
+            human += f"\n{free}: it {'fits' if values['fits'] else 'does NOT fit'}"
     else:
         human = f"{values['steps']:,} steps in {values['seconds']:.0f} s\n" + output.table(
             [*_flat(values["metrics"])], header=("metric", "value")

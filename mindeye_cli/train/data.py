@@ -14,37 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from mindeye_cli.core import fingerprint
-from mindeye_cli.core.sampler import rng
 from mindeye_cli.core.trials import ImageTrials, mask_fingerprint, training_trials
-from mindeye_cli.models.encoders import view_space
 from mindeye_cli.train.config import DataConfig, Keep
+from mindeye_cli.train.facts import open_targets, split_items
 from mindeye_cli.train.memory import free_memory
 from mindeye_cli.train.responses import KeptTargets, ResponseSet, StoredTargets, Targets
 from mindeye_cli.train.study import StudySet, subject_seeds
-from mindeye_store import InvalidInput, Reader, Store, Subject
+from mindeye_store import InvalidInput, Reader, Store, Subject, view_space
 
 Rows = NDArray[np.int64]
 CHUNK = 512  # images read at once where all targets are passed through
 MEMORY_SHARE = 0.6  # of the free memory, for targets
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFacts:
-    """Sizes that the store decides, known before anything is read.
-
-    Attributes
-    ----------
-    n_voxels : tuple of int
-        Of every subject.
-    target_shape : tuple of int
-        Of one image.
-    target_norm : str
-        That the SPACE declares.
-    """
-
-    n_voxels: tuple[int, ...]
-    target_shape: tuple[int, ...]
-    target_norm: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,54 +99,6 @@ class TrainingData:
             held.append(part.take(rest))
             ids += [names[item] for item in items]
         return StudySet(train, seed), StudySet(held, seed), ids
-
-
-def describe(store: Store, subjects: Sequence[str], space: str) -> DataFacts:
-    """Sizes of the subjects' responses and of the targets.
-
-    Raises
-    ------
-    MissingResource
-        The store has no such subject or space.
-    """
-    target = open_targets(store, space)
-    sizes = (int(store.subject(name).voxels.shape[1]) for name in subjects)
-    return DataFacts(
-        n_voxels=tuple(sizes),
-        target_shape=tuple(target.shape[1:]),
-        target_norm=str(target.attrs["norm"]),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSizes:
-    """How much a run would read: training items of every subject, and bytes kept in memory."""
-
-    items: tuple[int, ...]
-    nbytes: int
-
-
-def measure(
-    store: Store,
-    subjects: Sequence[str],
-    space: str,
-    config: DataConfig,
-    extras: Sequence[str] = (),
-) -> DataSizes:
-    """Sizes of what `load_training_data` would return, without reading it."""
-    spaces = (space, *(view_space(space, k) for k in range(1, config.views + 1)), *extras)
-    per_image = 0
-    if config.keep != "store":
-        readers = [open_targets(store, name) for name in spaces]
-        per_image = sum(np.dtype(r.dtype).itemsize * int(np.prod(r.shape[1:])) for r in readers)
-    items, nbytes = [], 0
-    for name in subjects:
-        subject = store.subject(name)
-        trials = training_trials(store, subject, sessions=config.sessions)
-        n = len(trials.image_rows)
-        items.append(len(split_items(n, config.validation, 0)[0]))
-        nbytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1]) + n * per_image
-    return DataSizes(items=tuple(items), nbytes=nbytes)
 
 
 def load_training_data(
@@ -253,53 +185,11 @@ def identify(
     )
 
 
-def open_targets(store: Store, space: str) -> Reader:
-    """Open a target space that covers every image of the store.
-
-    Raises
-    ------
-    MissingResource
-        The store has no such space.
-    InvalidInput
-        Some images have no targets yet.
-    """
-    target = store.target(space)
-    missing = store.missing_segments(space)
-    if missing:
-        raise InvalidInput(
-            f"{len(missing)} segments of images have no targets",
-            where=f"targets/{space}",
-            fix=f"mindeye prepare targets {store.path} --space {space}",
-        )
-    return target
-
-
 def padded_repeats(trials: ImageTrials) -> Rows:
     """Rows of every image among the grouped trials, int64 (N, R), padded with the first."""
     columns = np.arange(trials.counts.max(), dtype=np.int64)[None]
     within = np.where(columns < trials.counts[:, None], columns, 0)
     return np.asarray(trials.starts[:-1, None] + within)
-
-
-def split_items(n: int, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Hold out whole images for validation.
-
-    Parameters
-    ----------
-    n : int
-        Number of training images.
-    share : float
-        Share to hold out; a share above 0 holds out at least two of three or more images.
-    seed : int
-
-    Returns
-    -------
-    train, validation : int64 arrays
-        Ascending positions.
-    """
-    held = 0 if share == 0.0 or n < 3 else min(n - 1, max(2, round(share * n)))
-    order = rng(seed, "validation").permutation(n).astype(np.int64)
-    return np.sort(order[held:]), np.sort(order[:held])
 
 
 def refuse_non_finite(values: NDArray[Any], where: str, unit: str, rows: Rows) -> None:

@@ -16,19 +16,17 @@ from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.threads import threads
 from mindeye_cli.models.running import compile_parts, save_memory
 from mindeye_cli.train import folder, initial, memory
-from mindeye_cli.train.data import (
-    DataSizes,
-    TrainingData,
-    describe,
-    load_training_data,
-    measure,
-)
+from mindeye_cli.train.data import TrainingData, load_training_data
 from mindeye_cli.train.engine import Engine
+from mindeye_cli.train.facts import DataSizes, describe, measure
 from mindeye_cli.train.loop import train_steps
 from mindeye_cli.train.recipes import Config, HighLevelRecipe, LowLevelRecipe, Recipe
 from mindeye_cli.train.request import TrainRequest
 from mindeye_cli.train.study import steps_per_epoch
 from mindeye_store import UsageProblem, open_store
+
+# Share of the recomputed activations that exist at once: one layer of the prior's six.
+RECOMPUTED = 6
 
 
 def train_high_level(request: TrainRequest) -> Outcome:
@@ -173,8 +171,12 @@ def _plan(recipe: Recipe, config: Config, sizes: DataSizes, engine: Engine) -> d
     with torch.device("meta"):
         model = recipe.model(config)
     model.train()
-    save_memory(model, optim.checkpointing)
     activations = memory.activation_bytes(model, lambda: recipe.example(config, model, share))
+    if optim.checkpointing:
+        save_memory(model, True)
+        kept = memory.activation_bytes(model, lambda: recipe.example(config, model, share))
+        # Pieces are computed again one at a time; the largest is a layer's, or the projector.
+        activations = kept + (activations - kept) // RECOMPUTED
     needs = memory.plan(
         model,
         optim,

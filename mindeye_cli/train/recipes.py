@@ -14,7 +14,8 @@ from torch import nn
 from mindeye_cli.core.runs import Kind
 from mindeye_cli.models.high_level import HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelModel
-from mindeye_cli.train.data import DataFacts, TrainingData, open_targets
+from mindeye_cli.train.data import TrainingData
+from mindeye_cli.train.facts import DataFacts, open_targets
 from mindeye_cli.train.high_level import HighLevelTask, HighLevelTraining
 from mindeye_cli.train.loop import Task
 from mindeye_cli.train.low_level import (

@@ -9,7 +9,7 @@ from typing import Any
 from mindeye_cli.core.config import load_config
 from mindeye_cli.models import presets
 from mindeye_cli.models.prior.config import target_scale
-from mindeye_cli.train.data import DataFacts
+from mindeye_cli.train.facts import DataFacts
 from mindeye_cli.train.high_level import HighLevelTraining
 from mindeye_cli.train.low_level import LowLevelTraining
 from mindeye_cli.train.presets import HIGH_LEVEL, LOW_LEVEL

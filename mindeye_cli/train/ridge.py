@@ -20,7 +20,8 @@ from mindeye_cli.core.trials import average_trials, image_trials, training_trial
 from mindeye_cli.models.ridge_model import RidgeModel, fit
 from mindeye_cli.train import folder
 from mindeye_cli.train.cross_validate import leave_one_image_out, score, write_predictions
-from mindeye_cli.train.data import identify, open_targets, refuse_non_finite
+from mindeye_cli.train.data import identify, refuse_non_finite
+from mindeye_cli.train.facts import open_targets
 from mindeye_cli.train.request import TrainRequest, preset_name
 from mindeye_store import Store, Subject, open_store
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from mindeye_store.read import Reader
     from mindeye_store.store import Store
     from mindeye_store.subjects import Roi, Subject
+    from mindeye_store.targets import prepare_command
     from mindeye_store.verify import Problem, verify_store
+    from mindeye_store.views import split_view, view_space
 
 _HOMES = {
     "InvalidInput": "errors",
@@ -40,7 +42,10 @@ _HOMES = {
     "UsageProblem": "errors",
     "create_store": "opening",
     "open_store": "opening",
+    "prepare_command": "targets",
+    "split_view": "views",
     "verify_store": "verify",
+    "view_space": "views",
 }
 __all__ = [
     "InvalidInput",
@@ -57,7 +62,10 @@ __all__ = [
     "UsageProblem",
     "create_store",
     "open_store",
+    "prepare_command",
+    "split_view",
     "verify_store",
+    "view_space",
 ]
 
 

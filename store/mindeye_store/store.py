@@ -67,7 +67,7 @@ class Store:
                 where=str(self.path),
                 fix=f"mindeye prepare nsd ROOT {self.path} --subject {name}",
             )
-        return Subject(self._folder(f"subjects/{name}"), name, self._kind)
+        return Subject(self._folder(f"subjects/{name}"), name, self._kind, self.images.n)
 
     def target(self, space: str) -> Reader:
         """Open a target space over global image rows.

@@ -42,8 +42,8 @@ class Roi:
 class Subject:
     """Read one subject; made by `Store.subject`. Columns are read at first use and kept."""
 
-    def __init__(self, bundle: Path, name: str, kind: ReaderKind) -> None:
-        self.name = name
+    def __init__(self, bundle: Path, name: str, kind: ReaderKind, n_images: int) -> None:
+        self.name, self._n_images = name, n_images
         self._bundle, self._kind = bundle, kind
         self._arrays = array_names(bundle)
 
@@ -59,8 +59,23 @@ class Subject:
 
     @cached_property
     def image_index(self) -> np.ndarray:
-        """Global image row of each trial, int64 (n_trials,)."""
-        return self.column("image_index")
+        """Global image row of each trial, int64 (n_trials,).
+
+        Raises
+        ------
+        InvalidInput
+            A trial shows an image that the store does not have.
+        """
+        rows = self.column("image_index")
+        absent = np.flatnonzero((rows < 0) | (rows >= self._n_images))
+        if absent.size:
+            raise InvalidInput(
+                f"trial {absent[0]} of subject {self.name} shows image {rows[absent[0]]}, the store"
+                f" has {self._n_images} ({absent.size} such trials)",
+                where=str(self._bundle),
+                fix="prepare the subject again with --overwrite",
+            )
+        return rows
 
     @cached_property
     def session(self) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mindeye_cli.models.encoders import Encoder
-from mindeye_cli.prepare import targets
-from mindeye_cli.prepare.targets import TargetOptions, prepare_targets
+from mindeye_cli.prepare import target_sources
+from mindeye_cli.prepare.target_sources import TargetOptions
+from mindeye_cli.prepare.targets import prepare_targets
 from mindeye_store import InvalidInput, MissingResource, Store, UsageProblem, create_store
 
 N, SIDE = 70, 4
@@ -79,7 +80,7 @@ def test_images_added_later_cost_only_themselves(
         seen.append(len(images))
         return images.reshape(len(images), -1).astype(np.float32)
 
-    monkeypatch.setattr(targets, "load_encoder", lambda *a: fake_encoder(encode=count))
+    monkeypatch.setattr(target_sources, "load_encoder", lambda *a: fake_encoder(encode=count))
     run(store, space="open_clip:fake:x")
     assert sum(seen) == N
     store.add_images(["new"], lambda rows: pixels[:1], (SIDE, SIDE, 3), plan={"from": "new"})
@@ -99,7 +100,7 @@ def test_an_interrupted_run_goes_on_at_its_shard(
             raise KeyboardInterrupt
         return images.reshape(len(images), -1).astype(np.float32)
 
-    monkeypatch.setattr(targets, "load_encoder", lambda *a: fake_encoder(encode=fail))
+    monkeypatch.setattr(target_sources, "load_encoder", lambda *a: fake_encoder(encode=fail))
     with pytest.raises(KeyboardInterrupt):
         run(store, space="open_clip:fake:x")
     assert store.missing_segments("open_clip:fake:x") == ["0001"]
@@ -125,10 +126,10 @@ def test_parts_together_equal_the_whole(
 
 
 def test_another_encoder_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(targets, "load_encoder", lambda *a: fake_encoder("one"))
+    monkeypatch.setattr(target_sources, "load_encoder", lambda *a: fake_encoder("one"))
     run(store, space="open_clip:fake:x")
     before = store.fingerprint("targets/open_clip:fake:x/0000")
-    monkeypatch.setattr(targets, "load_encoder", lambda *a: fake_encoder("two"))
+    monkeypatch.setattr(target_sources, "load_encoder", lambda *a: fake_encoder("two"))
     with pytest.raises(InvalidInput, match="another encoder.*mindeye store rm .* targets/open"):
         run(store, space="open_clip:fake:x")
     assert store.fingerprint("targets/open_clip:fake:x/0000") == before
@@ -142,7 +143,7 @@ def test_values_that_do_not_fit_are_refused(store: Store, monkeypatch: pytest.Mo
         rows[0, 0] = np.nan
         return rows
 
-    monkeypatch.setattr(targets, "load_encoder", lambda *a: fake_encoder(encode=poison))
+    monkeypatch.setattr(target_sources, "load_encoder", lambda *a: fake_encoder(encode=poison))
     with pytest.raises(InvalidInput):
         run(store, space="open_clip:fake:x")
     assert store.spaces == []

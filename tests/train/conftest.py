@@ -26,6 +26,7 @@ def build_store(
     poison: float | None = None,
     shared_test: int = 0,
     third: int = 0,
+    sessions: int = 1,
 ) -> Path:
     """A store with subject s1 and targets linear in its voxels, plus noise.
 
@@ -49,7 +50,7 @@ def build_store(
     is_test = index < test
     if poison is not None:
         values[is_test] = poison
-    _subject(store, "s1", values, index, is_test)
+    _subject(store, "s1", values, index, is_test, sessions)
     if shared_test:
         other = np.arange(test, test + shared_test)
         noise = random.standard_normal((shared_test, voxels)).astype(np.float32)
@@ -72,13 +73,15 @@ def build_store(
     return path
 
 
-def _subject(store: Any, name: str, values: Any, index: Any, is_test: Any) -> None:
+def _subject(
+    store: Any, name: str, values: Any, index: Any, is_test: Any, sessions: int = 1
+) -> None:
     n, voxels = values.shape
     with store.write_bundle(f"subjects/{name}", plan={"name": name}, attrs={}) as writer:
         arrays = {
             "voxels": values,
             "image_index": index.astype(np.int64),
-            "session": np.ones(n, np.int16),
+            "session": (np.arange(n) * sessions // n + 1).astype(np.int16),
             "run": np.ones(n, np.int16),
             "repeat": np.zeros(n, np.int16),
             "split": is_test.astype(np.uint8),

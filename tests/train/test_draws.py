@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mindeye_cli.train.config import OptimConfig
-from mindeye_cli.train.data import split_items
 from mindeye_cli.train.draws import CONVEX_SHARE, MEAN_SHARE, repeat_weights
+from mindeye_cli.train.facts import split_items
 from mindeye_cli.train.optim import schedule
 from mindeye_cli.train.study import epoch_batches, share_of
 

@@ -1,6 +1,14 @@
 """Frozen image encoders: one function per family, found by the name of the SPACE."""
 
-from mindeye_cli.models.encoders.base import Encoder, array_encoder, view_space
+from mindeye_cli.models.encoders.augment import augmented, view_encoder
+from mindeye_cli.models.encoders.base import Encoder, array_encoder
 from mindeye_cli.models.encoders.registry import load_encoder, space_shape
 
-__all__ = ["Encoder", "array_encoder", "load_encoder", "space_shape", "view_space"]
+__all__ = [
+    "Encoder",
+    "array_encoder",
+    "augmented",
+    "load_encoder",
+    "space_shape",
+    "view_encoder",
+]

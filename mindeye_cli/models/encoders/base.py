@@ -20,7 +20,8 @@ from mindeye_cli.core.fingerprint import of_json
 from mindeye_store.errors import InvalidInput
 
 Norm = Literal["cls", "unit", "raw"]
-Pixels = NDArray[np.uint8]
+# uint8, or float32 in [0, 1] for pictures that were altered.
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
 Floats = NDArray[np.float32]
 
 
@@ -40,7 +41,7 @@ class Encoder:
     description : dict
         Weights and transform, ready for JSON; its hash is the fingerprint.
     encode : callable
-        uint8 (B, H, W, 3) -> float32 (B, *shape).
+        uint8, or float32 in [0, 1], (B, H, W, 3) -> float32 (B, *shape).
     """
 
     space: str
@@ -92,12 +93,15 @@ def pick_device() -> torch.device:
 
 
 def to_unit_range(images: Pixels, device: torch.device) -> Tensor:
-    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2) / 255.0
+    """uint8, or float32 in [0, 1], (B, H, W, 3) -> float32 (B, 3, H, W) in [0, 1]."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
+    return pixels if pixels.dtype == torch.float32 else pixels / 255.0
 
 
-def resize_crop(pixels: Tensor, side: int) -> Tensor:
-    """Shorter side to `side`, bicubic without antialiasing, then the middle square.
+def resize_crop(
+    pixels: Tensor, side: int, *, mode: str = "bicubic", squash: bool = False
+) -> Tensor:
+    """Shorter side to `side` without antialiasing, then the middle square.
 
     As torchvision 0.15 resized tensors, which the published targets were made with.
 
@@ -105,6 +109,9 @@ def resize_crop(pixels: Tensor, side: int) -> Tensor:
     ----------
     pixels : float32 (B, 3, H, W) in [0, 1]
     side : int
+    mode : {"bicubic", "bilinear"}
+    squash : bool
+        Bring both sides to `side` instead, whatever that does to the proportions.
 
     Returns
     -------
@@ -112,14 +119,15 @@ def resize_crop(pixels: Tensor, side: int) -> Tensor:
     """
     height, width = pixels.shape[2:]
     shorter = min(height, width)
-    if shorter != side:
-        # The longer side is truncated, not rounded, as torchvision does.
-        size = (int(side * height / shorter), int(side * width / shorter))
+    # The longer side is truncated, not rounded, as torchvision does.
+    size = (int(side * height / shorter), int(side * width / shorter))
+    if squash:
+        size = (side, side)
+    if (height, width) != size:
         pixels = functional.interpolate(
-            pixels, size=size, mode="bicubic", align_corners=False, antialias=False
+            pixels, size=size, mode=mode, align_corners=False, antialias=False
         )
-        height, width = size
-    top, left = round((height - side) / 2), round((width - side) / 2)
+    top, left = round((size[0] - side) / 2), round((size[1] - side) / 2)
     return pixels[:, :, top : top + side, left : left + side]
 
 
@@ -143,8 +151,3 @@ def on_device(
         return rows
 
     return encode
-
-
-def view_space(space: str, view: int) -> str:
-    """Name of the space that holds augmented view `view` (1, 2, ...) of a space."""
-    return f"{space}@view{view}"

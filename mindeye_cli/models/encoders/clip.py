@@ -2,7 +2,8 @@
 
 Tokens are MindEye's targets: the last block's output, `ln_post` and the projection applied to
 every token, all divided by the norm of the class token (MindEye 2023, section 3.1 and its
-published code).
+published code). The pooled vector is left as the model gives it, as in the published 1x768
+targets and as generators that take image embeddings expect; retrieval compares by cosine.
 
 Shapes: `B` batch, `T` tokens with the class token first, `D` embedding width, `S` side.
 """
@@ -25,12 +26,13 @@ from mindeye_cli.models.encoders.base import (
     pick_device,
     resize_crop,
 )
-from mindeye_cli.models.encoders.clip_files import load_clip
+from mindeye_cli.models.encoders.clip_files import LoadedClip, load_clip
 from mindeye_store.errors import UsageProblem
 
 # OpenAI's ViT-L/14 was trained with the quick GELU; open_clip's plain ViT-L-14 has the exact one.
 CLIP_VIT_L14 = ("ViT-L-14-quickgelu", "openai")
 OUTPUTS = ("pooled", "tokens")
+_FITS = {"shortest": "centre crop", "squash": "both sides"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +80,16 @@ def load_clip_space(space: str, weights: Path | None) -> Encoder:
     name = parse_clip(space)
     device = pick_device()
     loaded = load_clip(name.model, name.pretrained, weights)
+    if loaded.fit not in _FITS:
+        raise UsageProblem(f"pictures fitted by {loaded.fit!r} are not supported", where=space)
     visual = loaded.visual.to(device)
-    mean = torch.tensor(loaded.mean, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(loaded.std, device=device).view(1, 3, 1, 1)
-    norm: Norm = "cls" if name.output == "tokens" else "unit"
+    norm: Norm = "cls" if name.output == "tokens" else "raw"
     outputs = _tokens if name.output == "tokens" else _pooled
     if name.output == "tokens":
         _need_tokens(visual, space)
 
     def compute(pixels: Tensor) -> Tensor:
-        return by_norm(outputs(visual, (resize_crop(pixels, loaded.side) - mean) / std), norm)
+        return by_norm(outputs(visual, _as_trained(pixels, loaded)), norm)
 
     with torch.inference_mode():
         shape = tuple(compute(torch.zeros(1, 3, loaded.side, loaded.side, device=device)).shape[1:])
@@ -98,11 +100,20 @@ def load_clip_space(space: str, weights: Path | None) -> Encoder:
         dtype="float16" if name.output == "tokens" else "float32",
         description={
             "weights": of_state_dict(visual.state_dict()),
-            "transform": f"bicubic {loaded.side} no antialias, centre crop,"
+            "transform": f"{loaded.interpolation} {loaded.side} no antialias, {_FITS[loaded.fit]},"
             f" mean {loaded.mean}, std {loaded.std}",
         },
         encode=on_device(compute, device),
     )
+
+
+def _as_trained(pixels: Tensor, loaded: LoadedClip) -> Tensor:
+    """Pictures in [0, 1] at the model's side, less its mean, over its deviation; (B, 3, S, S)."""
+    fitted = resize_crop(
+        pixels, loaded.side, mode=loaded.interpolation, squash=loaded.fit == "squash"
+    )
+    mean, std = (fitted.new_tensor(v).view(1, 3, 1, 1) for v in (loaded.mean, loaded.std))
+    return (fitted - mean) / std
 
 
 def _pooled(visual: Any, pixels: Tensor) -> Tensor:
@@ -128,11 +139,13 @@ def _tokens(visual: Any, pixels: Tensor) -> Tensor:
 
 
 def _need_tokens(visual: Any, space: str) -> None:
+    """Refuse towers whose embedding is not the projected class token of a plain ViT."""
     parts = ("forward_intermediates", "ln_post", "proj", "class_embedding")
-    if all(getattr(visual, part, None) is not None for part in parts):
+    plain = all(getattr(visual, part, None) is not None for part in parts)
+    if plain and getattr(visual, "attn_pool", None) is None and visual.pool_type == "tok":
         return
     raise UsageProblem(
-        f"{space} has no class token with a projection: its tokens are not defined",
+        f"{space}: this image tower does not project a class token, its tokens are not defined",
         where="--space",
-        fix="use the pooled output",
+        fix=f"use {space.removesuffix('tokens')}pooled, or a plain ViT model",
     )

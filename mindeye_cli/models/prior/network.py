@@ -32,10 +32,13 @@ class TimeToken(nn.Sequential):
 
     def forward(self, times: Tensor) -> Tensor:
         """Map integer steps (B,) to tokens (B, D)."""
-        half = self.width // 2
+        # Any space may be odd or narrow: the last cosine is left out, one frequency stands alone.
+        half = (self.width + 1) // 2
         steps = torch.arange(half, device=times.device, dtype=torch.float32)
-        angles = times[:, None].float() * torch.exp(steps * -(math.log(10000.0) / (half - 1)))
-        out: Tensor = super().forward(torch.cat((angles.sin(), angles.cos()), dim=-1))
+        rates = torch.exp(steps * -(math.log(10000.0) / max(half - 1, 1)))
+        angles = times[:, None].float() * rates
+        waves = torch.cat((angles.sin(), angles.cos()), dim=-1)[:, : self.width]
+        out: Tensor = super().forward(waves)
         return out
 
 

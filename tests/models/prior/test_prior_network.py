@@ -152,3 +152,11 @@ def test_a_residual_prior_starts_at_the_brain_tokens_and_adds_to_them():
     with torch.no_grad():
         added = net(noisy, times, condition) - condition
         assert torch.allclose(added, plain(noisy, times, condition), atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 7])
+def test_any_width_of_token_is_taken(width: int) -> None:
+    net = PriorNetwork(4, width, PriorConfig(depth=1, heads=2, dim_head=32))
+    out = net(torch.randn(2, 4, width), torch.tensor([0, 99]), torch.randn(2, 4, width))
+    assert out.shape == (2, 4, width)
+    assert torch.isfinite(out).all()

@@ -1,0 +1,128 @@
+"""What a run would read, known from the store's shapes alone: sizes, bytes, missing targets.
+
+Shapes: `N` images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindeye_cli.core.sampler import rng
+from mindeye_cli.core.trials import training_trials
+from mindeye_cli.train.config import DataConfig
+from mindeye_store import InvalidInput, Reader, Store, prepare_command, view_space
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFacts:
+    """Sizes that the store decides, known before anything is read.
+
+    Attributes
+    ----------
+    n_voxels : tuple of int
+        Of every subject.
+    target_shape : tuple of int
+        Of one image.
+    target_norm : str
+        That the SPACE declares.
+    """
+
+    n_voxels: tuple[int, ...]
+    target_shape: tuple[int, ...]
+    target_norm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSizes:
+    """How much a run would read: training items of every subject, and bytes kept in memory."""
+
+    items: tuple[int, ...]
+    nbytes: int
+
+
+def describe(store: Store, subjects: Sequence[str], space: str) -> DataFacts:
+    """Sizes of the subjects' responses and of the targets.
+
+    Raises
+    ------
+    MissingResource
+        The store has no such subject or space.
+    """
+    target = open_targets(store, space)
+    sizes = (int(store.subject(name).voxels.shape[1]) for name in subjects)
+    return DataFacts(
+        n_voxels=tuple(sizes),
+        target_shape=tuple(target.shape[1:]),
+        target_norm=str(target.attrs["norm"]),
+    )
+
+
+def measure(
+    store: Store,
+    subjects: Sequence[str],
+    space: str,
+    config: DataConfig,
+    extras: Sequence[str] = (),
+) -> DataSizes:
+    """Sizes of what `load_training_data` would return, without reading it."""
+    spaces = (space, *(view_space(space, k) for k in range(1, config.views + 1)), *extras)
+    per_image = 0
+    if config.keep != "store":
+        readers = [open_targets(store, name) for name in spaces]
+        per_image = sum(np.dtype(r.dtype).itemsize * int(np.prod(r.shape[1:])) for r in readers)
+    items, nbytes = [], 0
+    for name in subjects:
+        subject = store.subject(name)
+        trials = training_trials(store, subject, sessions=config.sessions)
+        n = len(trials.image_rows)
+        items.append(len(split_items(n, config.validation, 0)[0]))
+        nbytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1]) + n * per_image
+    return DataSizes(items=tuple(items), nbytes=nbytes)
+
+
+def open_targets(store: Store, space: str) -> Reader:
+    """Open a target space that covers every image of the store.
+
+    Raises
+    ------
+    MissingResource
+        The store has no such space.
+    InvalidInput
+        Some images have no targets yet.
+    """
+    target = store.target(space)
+    missing = store.missing_segments(space)
+    if missing:
+        raise InvalidInput(
+            f"{len(missing)} segments of images have no targets",
+            where=f"targets/{space}",
+            fix=prepare_command(store.path, space),
+        )
+    return target
+
+
+def split_items(n: int, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Hold out whole images for validation.
+
+    Parameters
+    ----------
+    n : int
+        Number of training images.
+    share : float
+        Share to hold out; a share above 0 holds out at least two of three or more images.
+    seed : int
+
+    Returns
+    -------
+    train, validation : int64 arrays
+        Ascending positions.
+    """
+    held = 0 if share == 0.0 or n < 3 else min(n - 1, max(2, round(share * n)))
+    order = rng(seed, "validation").permutation(n).astype(np.int64)
+    return np.sort(order[held:]), np.sort(order[:held])
