@@ -65,6 +65,6 @@ def _table(values: dict[str, Any]) -> str:
     rows = [
         (name, f"{len(value)} keys" if name in keys else str(value))
         for name, value in values.items()
-        if value is not None and value != []
+        if value is not None and (value != [] or name in keys)
     ]
     return output.table(rows, header=("what", "value"))

@@ -137,6 +137,19 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(prior.net(noisy, times, given), prior.net(noisy, times, given))
 
 
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_every_parameter_learns(tokens):
+    torch.manual_seed(0)
+    settings = {**_fields(SMALL), "dropout": 0.1, "drop_condition": 0.5, "drop_image": 0.5}
+    prior = DiffusionPrior(tokens, 48, PriorConfig(**settings)).train()
+    condition = torch.randn(64, tokens, 48, requires_grad=True)
+    source = torch.Generator().manual_seed(0)
+    prior.loss(torch.randn(64, tokens, 48), condition, source).backward()
+    idle = [n for n, p in prior.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+    assert not idle
+    assert torch.isfinite(condition.grad).all() and condition.grad.abs().sum() > 0
+
+
 def test_a_file_of_the_older_layout_starts_the_prior(tmp_path):
     state = {k: v for k, v in helpers.stock_prior().items() if k not in ABSENT}
     older = state | {"net.null_text_embed": torch.zeros(1, 5, 48), "clip.clip.x": torch.zeros(2)}
