@@ -23,7 +23,9 @@ app = group_app("Train a model from voxels to a space.")
 
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", help="paper, lean or scene; by default the one that suits the space."),
+    typer.Option(
+        "--preset", help="paper, paper-pooled, lean or scene; by default what suits the space."
+    ),
 ]
 Resume = Annotated[
     str, typer.Option("--resume", help="auto continues an unfinished run, never refuses it.")

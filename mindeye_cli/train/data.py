@@ -37,6 +37,8 @@ class RunIdentity:
         Fingerprints of every subject's training responses, and of its voxels' places.
     targets : str
         Fingerprint of the target encoder.
+    views : tuple of str
+        Fingerprints of the augmented views: views made with another seed make another run.
     target_norm : str
         Norm that the SPACE declares.
     target_shape : tuple of int
@@ -51,6 +53,7 @@ class RunIdentity:
     target_norm: str
     target_shape: tuple[int, ...]
     image_rows: tuple[int, ...]
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,7 @@ def load_training_data(
         image_ids=tuple(names),
         identity=replace(
             found[0],
+            views=tuple(str(reader.attrs["fingerprint"]) for reader in readers[1:]),
             voxels=tuple(identity.voxels[0] for identity in found),
             masks=tuple(identity.masks[0] for identity in found),
             image_rows=tuple(int(row) for row in rows),

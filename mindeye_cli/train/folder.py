@@ -66,6 +66,7 @@ def start(
         details={
             "masks": list(identity.masks),
             "origin": origin,
+            "views": list(identity.views),
             "trained_images": list(identity.image_rows),
             "target_norm": identity.target_norm,
             "target_shape": list(identity.target_shape),

@@ -7,6 +7,7 @@ Scotti et al. 2024).
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mindeye_cli.core.runs import MODEL, Kind, RunInfo, read_run
 from mindeye_cli.core.trials import test_images_any_subject
 from mindeye_store import InvalidInput, MissingResource, Store, UsageProblem
 
+logger = logging.getLogger("mindeye")
 INPUT = re.compile(r"^(backbone\.stem\.linears)\.(\d+)\.(.+)$")
 Tensors = dict[str, Tensor]
 
@@ -43,6 +45,10 @@ def check_source(source: Path, kind: Kind, store: Store) -> RunInfo:
             fix=f"name a finished run of `mindeye train {kind}`",
         )
     trained = np.asarray(info.details.get("trained_images", ()), dtype=np.int64)
+    if not len(trained):
+        logger.warning(
+            "%s does not say which images trained it: check that no test image did", source
+        )
     seen = np.intersect1d(trained, test_images_any_subject(store))
     if len(seen):
         raise InvalidInput(
