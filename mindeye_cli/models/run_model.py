@@ -9,38 +9,28 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mindeye_cli.core.checkpoint import load_tensors
 from mindeye_cli.core.config import load_config
-from mindeye_cli.core.norms import impose_norm
 from mindeye_cli.core.run_subjects import subject_place
 from mindeye_cli.core.runs import CONFIG, MODEL, RunInfo, read_run
-from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
+from mindeye_cli.models.predictors import (
+    BATCH,
+    HighLevelPredictor,
+    LowLevelPredictor,
+    Predictor,
+    RidgePredictor,
+)
 from mindeye_cli.models.ridge_model import RidgeModel
 from mindeye_store import InvalidInput, MissingResource, UsageProblem
 
 Floats = NDArray[np.float32]
-# Rows predicted at once: more gain nothing on a CPU and cost memory at 257 tokens.
-BATCH = 256
-
-
-class Predictor(Protocol):
-    """What every kind of run offers."""
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of what `predict` can give."""
-
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
-        """One output for a batch of rows; `first` is the number of its first row."""
 
 
 class RunModel:
@@ -155,68 +145,6 @@ class RunModel:
         return rows
 
 
-class HighLevelPredictor:
-    """Backbone, projector and prior of a run."""
-
-    def __init__(
-        self, model: HighLevelModel, norm: str, shape: tuple[int, ...], place: int
-    ) -> None:
-        self.model, self.norm, self.shape, self.place = model, norm, shape, place
-        self.outputs = ("backbone", "retrieval", *(("prior",) if model.prior else ()))
-
-    @torch.no_grad()
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
-        """See `Predictor`."""
-        tokens = self.model.backbone(_parts(voxels, self.place, self.model.config.n_voxels))
-        if output == "retrieval":
-            tokens = self.model.projector(tokens)
-        if output != "prior":
-            return np.asarray(tokens.numpy().reshape(-1, *self.shape))
-        seeds = [derived_seed(seed, "prior", first + row) for row in range(len(voxels))]
-        return self.sample(tokens.numpy(), seeds, None)
-
-    @torch.no_grad()
-    def sample(self, tokens: Floats, seeds: Sequence[int], steps: int | None) -> Floats:
-        """Prior samples in the target's shape and norm."""
-        if self.model.prior is None:
-            raise UsageProblem("the run was trained without a prior", fix="--set losses.prior=30")
-        flat = torch.from_numpy(tokens).reshape(len(tokens), *self.model.prior.shape)
-        sources = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-        parts = [
-            self.model.prior.sample(flat[i : i + BATCH], sources[i : i + BATCH], steps).numpy()
-            for i in range(0, len(flat), BATCH)
-        ]
-        return impose_norm(np.concatenate(parts).reshape(-1, *self.shape), self.norm)
-
-
-class LowLevelPredictor:
-    """Latents of a low-level run."""
-
-    outputs = ("latent",)
-
-    def __init__(self, model: LowLevelModel, place: int) -> None:
-        self.model, self.place = model, place
-
-    @torch.no_grad()
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
-        """See `Predictor`."""
-        parts = _parts(voxels, self.place, self.model.config.n_voxels)
-        return np.asarray(self.model(parts).numpy())
-
-
-class RidgePredictor:
-    """Predictions of a ridge run."""
-
-    outputs = ("prediction",)
-
-    def __init__(self, model: RidgeModel, shape: tuple[int, ...]) -> None:
-        self.model, self.shape = model, shape
-
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
-        """See `Predictor`."""
-        return self.model.predict(voxels).reshape(-1, *self.shape)
-
-
 def load_run(run: Path, subject: str | None = None) -> RunModel:
     """Load a finished run to predict for one of its subjects.
 
@@ -265,14 +193,6 @@ def load_run(run: Path, subject: str | None = None) -> RunModel:
             fix="train the run again with --overwrite",
         ) from problem
     return RunModel(run, info, config, inner, place)
-
-
-def _parts(voxels: Floats, place: int, n_voxels: Sequence[int]) -> list[Tensor]:
-    """One subject's rows in its place, and no rows for the others."""
-    return [
-        torch.from_numpy(voxels) if number == place else torch.empty(0, size)
-        for number, size in enumerate(n_voxels)
-    ]
 
 
 def _read_config(file: Path) -> dict[str, Any]:

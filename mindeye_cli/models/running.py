@@ -1,12 +1,20 @@
-"""How a model's passes are computed, without changing what they compute: recomputed, compiled."""
+"""Where and how a model's passes are computed, without changing what they compute."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+
+def pick_device() -> torch.device:
+    """This process's CUDA device as a launcher numbers them, else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 class Recomputing(nn.Module):

@@ -82,7 +82,7 @@ class HighLevelTraining:
 
 
 class HighLevelTask:
-    """Backbone, projector and prior with their losses (see `train.loop.Task`).
+    """Backbone, projector and prior with their losses (see `train.task.Task`).
 
     Parameters
     ----------

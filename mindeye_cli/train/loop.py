@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mindeye_cli.core import checkpoint
 from mindeye_cli.core.progress import Bar, track
@@ -27,64 +27,20 @@ from mindeye_cli.train.engine import Engine
 from mindeye_cli.train.feed import Feed
 from mindeye_cli.train.journal import Journal
 from mindeye_cli.train.optim import make_optimizer, schedule, set_step
-from mindeye_cli.train.state import Tensors, TrainState
+from mindeye_cli.train.state import TrainState
 from mindeye_cli.train.study import (
     Batch,
     Moment,
-    Share,
-    StudySet,
     epoch_batches,
     share_of,
     steps_per_epoch,
 )
+from mindeye_cli.train.task import LoopResult, Task
 from mindeye_store.errors import MindeyeError
 
 Rows = NDArray[np.int64]
 # Ids named in the message of a failed batch; all of them go to the log.
 NAMED_IDS = 8
-
-
-class Task(Protocol):
-    """A network with its losses and data, as the loop sees it."""
-
-    @property
-    def model(self) -> nn.Module:
-        """The network that is trained."""
-
-    @property
-    def training(self) -> StudySet:
-        """The training items."""
-
-    @property
-    def score(self) -> str:
-        """Metric of `validate` that larger values improve."""
-
-    def draw(self, items: Rows, moment: Moment, share: Share) -> Batch:
-        """What this process takes in; every draw is keyed by seed, `moment` and sample."""
-
-    def loss(
-        self, model: nn.Module, batch: Batch, moment: Moment
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and its named parts, whose averages over processes are those of the whole batch.
-
-        `model` is the task's own network as the engine wrapped it.
-        """
-
-    def validate(self, moment: Moment) -> dict[str, float]:
-        """Metrics on validation items of the weights now in `model`; {} without such items."""
-
-    def names(self, items: Rows) -> list[str]:
-        """Ids of training items, for messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoopResult:
-    """Weights kept, steps done, seconds of all processes that worked on the run, and metrics."""
-
-    weights: Tensors
-    steps: int
-    seconds: float
-    metrics: dict[str, Any]
 
 
 def train_steps(

@@ -72,7 +72,7 @@ class LowLevelTraining:
 
 
 class LowLevelTask:
-    """The low-level network with its losses (see `train.loop.Task`).
+    """The low-level network with its losses (see `train.task.Task`).
 
     Parameters
     ----------

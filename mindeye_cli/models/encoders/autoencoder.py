@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindeye_cli.core.fingerprint import of_state_dict
-from mindeye_cli.models.encoders.base import Encoder, on_device, pick_device
+from mindeye_cli.models.encoders.base import Encoder, on_device
 from mindeye_cli.models.encoders.cache import Repository, cached_folder
+from mindeye_cli.models.running import pick_device
 
 SIDE, LATENT = 512, (4, 64, 64)
 REPOSITORY = Repository(

@@ -5,7 +5,6 @@ Shapes: `B` batch, `H W` picture, `S` side in pixels.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -83,13 +82,6 @@ def array_encoder(space: str, shape: tuple[int, ...], dtype: str, digest: str) -
         description={"rows": digest},
         encode=encode,
     )
-
-
-def pick_device() -> torch.device:
-    """This process's CUDA device as a launcher numbers them, else the CPU."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def to_unit_range(images: Pixels, device: torch.device) -> Tensor:

@@ -23,10 +23,10 @@ from mindeye_cli.models.encoders.base import (
     Norm,
     by_norm,
     on_device,
-    pick_device,
     resize_crop,
 )
 from mindeye_cli.models.encoders.clip_files import LoadedClip, load_clip
+from mindeye_cli.models.running import pick_device
 from mindeye_store.errors import UsageProblem
 
 # OpenAI's ViT-L/14 was trained with the quick GELU; open_clip's plain ViT-L-14 has the exact one.

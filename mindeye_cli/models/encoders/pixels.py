@@ -10,7 +10,8 @@ import re
 from torch import Tensor
 from torch.nn import functional
 
-from mindeye_cli.models.encoders.base import Encoder, on_device, pick_device
+from mindeye_cli.models.encoders.base import Encoder, on_device
+from mindeye_cli.models.running import pick_device
 from mindeye_store.errors import UsageProblem
 
 MAX_SIDE = 512

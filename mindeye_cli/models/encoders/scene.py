@@ -16,9 +16,9 @@ from mindeye_cli.models.encoders.base import (
     Norm,
     by_norm,
     on_device,
-    pick_device,
     resize_crop,
 )
+from mindeye_cli.models.running import pick_device
 from mindeye_store.errors import MissingResource
 
 SIDE = 64

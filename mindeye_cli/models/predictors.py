@@ -1,0 +1,114 @@
+"""What each kind of trained model predicts, on the device that is at hand.
+
+Shapes: `B` rows of responses, `V` voxels, `T` tokens, `D` width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mindeye_cli.core.norms import impose_norm
+from mindeye_cli.core.sampler import derived_seed
+from mindeye_cli.models.high_level import HighLevelModel
+from mindeye_cli.models.lowlevel import LowLevelModel
+from mindeye_cli.models.ridge_model import RidgeModel
+from mindeye_cli.models.running import pick_device
+from mindeye_store import UsageProblem
+
+Floats = NDArray[np.float32]
+# Rows computed at once: more gain nothing on a CPU and cost memory at 257 tokens.
+BATCH = 64
+
+
+class Predictor(Protocol):
+    """What every kind of run offers."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what `predict` can give."""
+
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """One output for a batch of rows; `first` is the number of its first row."""
+
+
+class HighLevelPredictor:
+    """Backbone, projector and prior of a run."""
+
+    def __init__(
+        self, model: HighLevelModel, norm: str, shape: tuple[int, ...], place: int
+    ) -> None:
+        self.device = pick_device()
+        self.model, self.norm, self.shape, self.place = model.to(self.device), norm, shape, place
+        self.outputs = ("backbone", "retrieval", *(("prior",) if model.prior else ()))
+
+    @torch.no_grad()
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """See `Predictor`."""
+        parts = _parts(voxels, self.place, self.model.config.n_voxels, self.device)
+        tokens = self.model.backbone(parts)
+        if output == "retrieval":
+            tokens = self.model.projector(tokens)
+        if output != "prior":
+            return np.asarray(tokens.cpu().numpy().reshape(-1, *self.shape))
+        seeds = [derived_seed(seed, "prior", first + row) for row in range(len(voxels))]
+        return self.sample(tokens.cpu().numpy(), seeds, None)
+
+    @torch.no_grad()
+    def sample(self, tokens: Floats, seeds: Sequence[int], steps: int | None) -> Floats:
+        """Prior samples in the target's shape and norm."""
+        if self.model.prior is None:
+            raise UsageProblem("the run was trained without a prior", fix="--set losses.prior=30")
+        prior = self.model.prior
+        flat = torch.from_numpy(tokens).reshape(len(tokens), *prior.shape).to(self.device)
+        # Drawn on the CPU everywhere, so that a seed means the same sample on every device.
+        sources = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        parts = [
+            prior.sample(flat[i : i + BATCH], sources[i : i + BATCH], steps).cpu().numpy()
+            for i in range(0, len(flat), BATCH)
+        ]
+        return impose_norm(np.concatenate(parts).reshape(-1, *self.shape), self.norm)
+
+
+class LowLevelPredictor:
+    """Latents of a low-level run."""
+
+    outputs = ("latent",)
+
+    def __init__(self, model: LowLevelModel, place: int) -> None:
+        self.device = pick_device()
+        self.model, self.place = model.to(self.device), place
+
+    @torch.no_grad()
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """See `Predictor`."""
+        parts = _parts(voxels, self.place, self.model.config.n_voxels, self.device)
+        return np.asarray(self.model(parts).cpu().numpy())
+
+
+class RidgePredictor:
+    """Predictions of a ridge run."""
+
+    outputs = ("prediction",)
+
+    def __init__(self, model: RidgeModel, shape: tuple[int, ...]) -> None:
+        self.model, self.shape = model, shape
+
+    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+        """See `Predictor`."""
+        return self.model.predict(voxels).reshape(-1, *self.shape)
+
+
+def _parts(
+    voxels: Floats, place: int, n_voxels: Sequence[int], device: torch.device
+) -> list[Tensor]:
+    """One subject's rows in its place, and no rows for the others."""
+    return [
+        torch.from_numpy(voxels if number == place else np.empty((0, size), np.float32)).to(device)
+        for number, size in enumerate(n_voxels)
+    ]
