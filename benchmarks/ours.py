@@ -1,0 +1,180 @@
+"""The package's side of `train_step.py`: everything the benchmark takes from it goes through here.
+
+Shapes: `B` batch, `R` repeats, `V` voxels, `T` tokens, `D` token width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mindeye_cli.core.sampler import rng, torch_generator
+from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
+from mindeye_cli.models.losses import Mix, draw_mix, softclip_temperature
+from mindeye_cli.models.prior.draws import PriorDraws, draw_prior
+from mindeye_cli.models.published import from_published
+from mindeye_cli.train.config import DataConfig, OptimConfig
+from mindeye_cli.train.data import ResponseSet
+from mindeye_cli.train.draws import draw_responses, epoch_batches, steps_per_epoch
+from mindeye_cli.train.high_level import HighLevelTask, HighLevelTraining, HighLossConfig
+from mindeye_cli.train.loop import Moment
+from mindeye_cli.train.optim import make_optimizer
+
+SEED = 0
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceResponses(ResponseSet):
+    """Responses and targets that lie on the training device."""
+
+    def combine(self, items: NDArray[np.int64], weights: Tensor) -> Tensor:
+        """Weighted sum over the repeats of some images, float32 (B, V)."""
+        rows = self.repeats[torch.from_numpy(items)]
+        return torch.einsum("br,brv->bv", weights.to(self.voxels.device), self.voxels[rows])
+
+
+def responses(voxels: NDArray[np.float32], targets: Tensor, device: torch.device) -> ResponseSet:
+    """Voxels (n, R, V) and targets (n, T, D) as the training engine holds them."""
+    count, repeats, width = voxels.shape
+    return DeviceResponses(
+        voxels=torch.from_numpy(voxels.reshape(count * repeats, width)).to(device),
+        repeats=torch.arange(count * repeats).view(count, repeats).to(device),
+        counts=np.full(count, repeats, dtype=np.int64),
+        targets=targets.to(device),
+        image_rows=np.arange(count, dtype=np.int64),
+    )
+
+
+class Ours:
+    """One training step of the package.
+
+    Parameters
+    ----------
+    model : HighLevelModel
+    training : ResponseSet
+    batch, epochs : int
+    precision : {"fp32", "bf16", "fp16"}
+    """
+
+    def __init__(
+        self,
+        model: HighLevelModel,
+        training: ResponseSet,
+        *,
+        batch: int,
+        epochs: int = 240,
+        precision: str = "fp32",
+    ) -> None:
+        device = training.targets.device
+        self.config = HighLevelTraining(
+            model=model.config,
+            seed=SEED,
+            data=DataConfig(repeats="one"),
+            losses=HighLossConfig(published_mixco=True),
+            optim=OptimConfig(batch=batch, epochs=epochs),
+        )
+        self.model = model.to(device).train()
+        ids = [str(row) for row in training.image_rows]
+        self.task = HighLevelTask(self.config, self.model, training, training, ids)
+        self.optimizer = make_optimizer(self.model, self.config.optim)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self.device, self.precision = device, precision
+        self.step_number = 0
+
+    def compile(self) -> None:
+        """Compile the networks; the draws, which are keyed per image, stay outside."""
+        for part in (self.model.backbone, self.model.projector, self.model.prior):
+            assert part is not None, "the benchmark's model has all parts"
+            (part.net if part is self.model.prior else part).compile()
+
+    def moment(self, step: int) -> Moment:
+        """Where a step is in the run."""
+        return Moment(step, step // self._per_epoch(), self.config.optim.epochs)
+
+    def items(self, step: int) -> NDArray[np.int64]:
+        """Positions of a step's images in the training set."""
+        epoch, within = divmod(step, self._per_epoch())
+        count = len(self.task.training)
+        return epoch_batches(count, self.config.optim.batch, SEED, epoch)[within]
+
+    def fetch(self, step: int) -> tuple[Tensor, Tensor]:
+        """What the device waits for: voxels (B, V) and targets (B, T, D) of a step.
+
+        The engine does the same inside `HighLevelTask.loss`, so this time is part of a step's.
+        """
+        items, at = self.items(step), self.moment(step)
+        training = self.task.training
+        voxels = draw_responses(training, self.config.data, items, SEED, at.epoch, at.step)
+        return voxels, training.targets[torch.from_numpy(items)]
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss of a step and its parts, in the chosen precision."""
+        with self._autocast():
+            return self.task.loss(self.items(step), self.moment(step))
+
+    def step(self) -> None:
+        """Loss, gradients and update of the next step."""
+        loss, _ = self.loss(self.step_number)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.update()
+        self.step_number += 1
+
+    def update(self) -> None:
+        """The optimiser's part of a step."""
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def draws(self, step: int) -> tuple[Mix, PriorDraws]:
+        """The draws of a step, as the task makes them."""
+        items = self.items(step)
+        losses, config = self.config.losses, self.model.config
+        mix = draw_mix(
+            len(items),
+            rng(SEED, "mixco", step),
+            beta=losses.mixco_beta,
+            fraction=losses.mixco_fraction,
+        )
+        rows = self.task.training.image_rows[items]
+        sources = [torch_generator(SEED, "prior", step, int(row)) for row in rows]
+        shape = (len(items), config.tokens, config.width)
+        return mix, draw_prior(shape, config.prior, sources, self.device)
+
+    def temperature(self, step: int) -> float | None:
+        """SoftCLIP's temperature at a step; None in the BiMixCo phase."""
+        losses, at = self.config.losses, self.moment(step)
+        mixing = int(losses.mixco_share * at.epochs)
+        if at.epoch < mixing:
+            return None
+        return softclip_temperature(
+            at.epoch - mixing, at.epochs - mixing, losses.softclip_start, losses.softclip_end
+        )
+
+    def _per_epoch(self) -> int:
+        return steps_per_epoch(len(self.task.training), self.config.optim.batch)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, DTYPES[self.precision])
+
+
+def from_transcription(state: Mapping[str, Tensor]) -> HighLevelModel:
+    """The package's model with the weights of a state dictionary in the published layout."""
+    built = from_published(state).build()
+    assert isinstance(built, HighLevelModel), "the layout is the high-level model's"
+    return built
+
+
+def fresh_model(config: HighLevelConfig, device: torch.device) -> HighLevelModel:
+    """A newly initialised model, made on the device."""
+    with device:
+        return HighLevelModel(config)
