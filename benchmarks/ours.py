@@ -14,10 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from transcription.sizes import Sizes
 
+from mindeye_cli.core.allocator import keep_freed_blocks
 from mindeye_cli.core.sampler import rng, torch_generator
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
 from mindeye_cli.models.losses import Mix, draw_mix, softclip_temperature
+from mindeye_cli.models.prior import PriorConfig
+from mindeye_cli.models.prior.attention import rotary_angles
 from mindeye_cli.models.prior.draws import PriorDraws, draw_prior
 from mindeye_cli.models.published import from_published
 from mindeye_cli.train.config import DataConfig, OptimConfig
@@ -74,6 +78,8 @@ class Ours:
         precision: str = "fp32",
     ) -> None:
         device = training.targets.device
+        if device.type == "cpu":
+            keep_freed_blocks()
         self.config = HighLevelTraining(
             model=model.config,
             seed=SEED,
@@ -133,6 +139,17 @@ class Ours:
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
+    def attention(self, x: Tensor, grad: Tensor) -> None:
+        """Forward and backward of the position bias and of every attention layer, alone."""
+        assert self.model.prior is not None, "the benchmark's model has all parts"
+        transformer = self.model.prior.net.transformer
+        with self._autocast():
+            bias = transformer.position(x.shape[1])
+            angles = rotary_angles(x.shape[1], transformer.rotary_dims, x.device)
+            out = sum(layer(x, bias, angles) for layer in transformer.attentions)
+        assert isinstance(out, Tensor), "the prior has layers"
+        out.backward(grad.to(out.dtype))
+
     def draws(self, step: int) -> tuple[Mix, PriorDraws]:
         """The draws of a step, as the task makes them."""
         items = self.items(step)
@@ -174,7 +191,47 @@ def from_transcription(state: Mapping[str, Tensor]) -> HighLevelModel:
     return built
 
 
-def fresh_model(config: HighLevelConfig, device: torch.device) -> HighLevelModel:
-    """A newly initialised model, made on the device."""
+def sizes_of(state: Mapping[str, Tensor]) -> Sizes:
+    """Sizes of a state dictionary in the published layout."""
+    config = from_transcription(state).config
+    return Sizes(
+        voxels=config.n_voxels,
+        hidden=config.hidden,
+        blocks=config.blocks,
+        tokens=config.tokens,
+        width=config.width,
+        projector_hidden=config.projector_hidden,
+        depth=config.prior.depth,
+        heads=config.prior.heads,
+        dim_head=config.prior.dim_head,
+        ff_mult=config.prior.ff_mult,
+        timesteps=config.prior.timesteps,
+        rotary=config.prior.rotary_dims,
+    )
+
+
+def fresh_model(sizes: Sizes, device: torch.device) -> HighLevelModel:
+    """A newly initialised model of these sizes, made on the device."""
+    prior = PriorConfig(
+        depth=sizes.depth,
+        heads=sizes.heads,
+        dim_head=sizes.dim_head,
+        ff_mult=sizes.ff_mult,
+        timesteps=sizes.timesteps,
+        drop_condition=sizes.drop_condition,
+        drop_image=sizes.drop_image,
+        rotary_dims=sizes.rotary,
+    )
+    config = HighLevelConfig(
+        n_voxels=sizes.voxels,
+        tokens=sizes.tokens,
+        width=sizes.width,
+        hidden=sizes.hidden,
+        blocks=sizes.blocks,
+        dropout_in=sizes.dropout_in,
+        dropout=sizes.dropout,
+        projector_hidden=sizes.projector_hidden,
+        prior=prior,
+    )
     with device:
         return HighLevelModel(config)

@@ -59,9 +59,7 @@ class Attention(nn.Module):
         self.to_kv = nn.Linear(width, 2 * dim_head, bias=False)
         self.null_kv = nn.Parameter(torch.randn(2, dim_head))
         self.rotary_emb = Rotary(min(rotary, dim_head))
-        self.to_out = nn.Sequential(
-            nn.Linear(heads * dim_head, width, bias=False), GainNorm(width)
-        )
+        self.to_out = nn.Sequential(nn.Linear(heads * dim_head, width, bias=False), GainNorm(width))
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """Map (B, N, D) to (B, N, D), with a bias (H, N, N + 1)."""

@@ -5,10 +5,10 @@ Shapes: `B` batch, `V` voxels, `T` tokens, `D` token width, `H` hidden width.
 
 from __future__ import annotations
 
-from transcription.sizes import Sizes
-
 import torch
 from torch import Tensor, nn
+
+from transcription.sizes import Sizes
 
 
 class BrainNetwork(nn.Module):

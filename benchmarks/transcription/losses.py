@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from transcription.backbone import BrainNetwork, unit
-from transcription.prior import NoiseScheduler, PriorNetwork
-from transcription.sizes import Sizes
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from transcription.backbone import BrainNetwork, unit
+from transcription.prior import NoiseScheduler, PriorNetwork
+from transcription.sizes import Sizes
 
 TEMPERATURE = 0.006
 PRIOR_WEIGHT = 30.0

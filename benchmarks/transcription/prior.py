@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 
-from transcription.attention import Attention, GainNorm
-from transcription.sizes import Sizes
-
 import torch
 from torch import Tensor, nn
+
+from transcription.attention import Attention, GainNorm
+from transcription.sizes import Sizes
 
 
 class SwiGLU(nn.Module):
