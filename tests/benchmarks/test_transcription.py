@@ -98,7 +98,7 @@ def test_the_same_parameters_decay(pair):
     wanted = dict(ours.from_transcription(theirs.state_dict() | marks).named_parameters())
     found = {id(p): g["weight_decay"] for g in mine.optimizer.param_groups for p in g["params"]}
     for name, parameter in mine.model.named_parameters():
-        assert found[id(parameter)] == pytest.approx(float(wanted[name].flatten()[0])), name
+        assert found[id(parameter)] == pytest.approx(wanted[name].flatten()[0].item()), name
 
 
 def test_loader_gives_every_array_of_a_sample(tmp_path, sizes):
