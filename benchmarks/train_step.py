@@ -27,8 +27,8 @@ from transcription.sizes import Sizes
 from worker import PARTS, Settings, Worker, write_data
 
 PAPER = Sizes()
-# The paper's width over 8, its tokens over 4, its hidden layers kept. Weights a token of the prior's
-# sequence are 49 thousand (paper: 61), the last layer holds .50 of them (paper: .81). The width
+# The paper's width over 8, its tokens over 4, its hidden width kept, one block. Weights a token of
+# the sequence are 49 thousand (paper: 61), the last layer holds .50 of them (paper: .81). The width
 # makes a step's products cheap enough for one core, which does about 3 operations per byte of
 # memory traffic where the GPUs of the paper do over 100; at the paper's own width a CPU's step
 # would be nearly all matrix products, which both sides share.
