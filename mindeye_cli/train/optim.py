@@ -14,16 +14,22 @@ from mindeye_cli.train.config import OptimConfig
 
 
 def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW in one fused pass, without weight decay on parameters whose name contains `bias`.
+    """AdamW in one fused pass, without weight decay on biases and the relative position bias.
 
-    The name rule is the published one: norm gains decay, the relative position bias does not.
+    The published rule asks for `bias` in a parameter's name, so norm gains decay. The table of the
+    relative position bias has that word in its published name alone.
     """
-    decayed = [p for name, p in model.named_parameters() if "bias" not in name]
-    plain = [p for name, p in model.named_parameters() if "bias" in name]
+    named = list(model.named_parameters())
+    plain = [p for name, p in named if _spared(name)]
+    decayed = [p for name, p in named if not _spared(name)]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}]
     if plain:
         groups.append({"params": plain, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, lr=config.lr, fused=True)
+
+
+def _spared(name: str) -> bool:
+    return "bias" in name or name.endswith("position.table.weight")
 
 
 def schedule(config: OptimConfig, steps: int) -> NDArray[np.float64]:

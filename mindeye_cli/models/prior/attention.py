@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mindeye_cli.models.prior.shared_head import attend
+
 COSINE_SCALE = 16.0  # logits are 16 cos(q, k): each of q and k is normalised to length 4
 
 
@@ -79,11 +81,6 @@ class CosineAttention(nn.Module):
         key = F.normalize(torch.cat((null_key, key), dim=1), dim=-1)
         value = torch.cat((null_value.to(value.dtype), value), dim=1)
         query = F.normalize(query, dim=-1) * COSINE_SCALE
-        # The key head is shared, so heads and positions of the queries form one matrix.
-        logits = query.flatten(1, 2) @ key.transpose(1, 2)
-        logits = logits.unflatten(1, (self.heads, length)) + bias
-        weights = logits.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
-        weights = F.dropout(weights, self.dropout, self.training)
-        mixed = (weights.flatten(1, 2) @ value).unflatten(1, (self.heads, length))
+        mixed = attend(query, key, value, bias, self.dropout if self.training else 0.0)
         out: Tensor = self.out_norm(self.to_out(mixed.transpose(1, 2).flatten(2)))
         return out

@@ -37,11 +37,12 @@ class RelativeBias(nn.Module):
 
     def forward(self, length: int) -> Tensor:
         """Bias of shape (H, length, length + 1); the null key counts as position 0 of the keys."""
-        device = self.table.weight.device
-        query = torch.arange(length, device=device)[:, None]
-        key = torch.arange(length + 1, device=device)[None]
-        biases: Tensor = self.table(self.bucket((query - key).clamp_min(0)))
-        return biases.permute(2, 0, 1)
+        # The bias depends on key minus query alone: each head has 2 length - 1 different values at
+        # most, and row after row is a window on them that moves by one.
+        offset = torch.arange(2 * length, device=self.table.weight.device)
+        values = self.table(self.bucket((length - 1 - offset).clamp_min(0)))
+        windows: Tensor = values.T.unfold(1, length + 1, 1)
+        return windows.flip(1)
 
     def bucket(self, distance: Tensor) -> Tensor:
         """Bucket of each non-negative integer distance."""

@@ -1,0 +1,32 @@
+"""Large blocks that a CPU training step frees are kept for the next step.
+
+glibc gives every block above 32 MiB back to the system when it is freed, and the system clears its
+pages when it is asked for again. A step's gradients are such blocks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# Names and numbers of malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+LARGEST = 2**31 - 1
+
+
+def keep_freed_blocks() -> bool:
+    """Tell glibc to keep what is freed, for the rest of this process.
+
+    Returns
+    -------
+    bool
+        Whether it took effect: other C libraries have no such switch.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return bool(
+        mallopt is not None
+        and mallopt(M_MMAP_MAX, 0) == 1
+        and mallopt(M_TRIM_THRESHOLD, LARGEST) == 1
+    )
