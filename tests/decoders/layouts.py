@@ -57,6 +57,8 @@ def save_parts(path: Path, pipeline: str, **parts: Any) -> None:
     for name, part in parts.items():
         part.save_pretrained(path / name)
         index[name] = [type(part).__module__.partition(".")[0], type(part).__name__]
+        if isinstance(part, TinyTokenizer):
+            index[name] = ["transformers", "CLIPTokenizer"]
     (path / "model_index.json").write_text(json.dumps(index))
 
 

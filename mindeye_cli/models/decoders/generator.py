@@ -41,6 +41,7 @@ class Generator(ABC):
     latent_shape: tuple[int, ...] | None = None
     # Set by the subclass: they share their parts.
     pipelines: tuple[Any, ...] = ()
+    slices_attention = True
 
     def __init__(
         self, *, name: str, space: str, latent_space: str | None, defaults: Sampling, half: bool
@@ -88,7 +89,7 @@ class Generator(ABC):
     def save_memory(self, *, offload: bool = False, slicing: bool = False) -> None:
         """See :class:`~mindeye_cli.models.decoders.base.Decoder`."""
         for pipeline in self.pipelines:
-            if slicing:
+            if slicing and self.slices_attention:
                 pipeline.enable_attention_slicing()
             vae = getattr(pipeline, "vae", None)
             if slicing and vae is not None:

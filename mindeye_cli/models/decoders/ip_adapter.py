@@ -40,6 +40,9 @@ class IPAdapterDecoder(StableDiffusionDecoder):
         A part is of another architecture, or the adapter of another kind.
     """
 
+    # Sliced attention would take the place of the adapter's own.
+    slices_attention = False
+
     def __init__(
         self,
         *,
