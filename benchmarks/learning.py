@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 from command import mindeye
 from scipy.stats import t as student_t
@@ -76,40 +76,40 @@ CLAIMS = (
     ("preset", "joint", (*RETRIEVAL, "`scene-net` two-way")),
 )
 
-Scores = dict[str, float | None]
+Scores = dict[str, float]
 
 
 def brain(folder: Path, seed: int) -> Path:
     """The store of one simulated brain."""
     store = folder / "store.zarr"
-    if not (store / "targets" / SPACE).exists():
-        mindeye("simulate", folder / "nsd", "--seed", seed, *BRAIN)
-        mindeye("prepare", "nsd", folder / "nsd", store, "--subject", "subj01")
-        mindeye("prepare", "targets", store, "--space", SPACE)
+    mindeye("simulate", folder / "nsd", "--seed", seed, *BRAIN)
+    mindeye("prepare", "nsd", folder / "nsd", store, "--subject", "subj01")
+    mindeye("prepare", "targets", store, "--space", SPACE)
     return store
 
 
-def scores(folder: Path, seed: int, name: str, images: int, extra: tuple[str, ...]) -> Scores:
+def scores(store: Path, seed: int, name: str, images: int, extra: tuple[str, ...]) -> Scores:
     """Train one model on one brain, and score it."""
-    model, store, run = MODELS[name], brain(folder, seed), folder / name
+    folder, model = store.parent, MODELS[name]
+    run = folder / name
     changes = [f"seed={seed}", *model.changes]
     if model.kind == "high-level":
         changes += ["loop.checkpoint_every=10", *extra]
     options = [text for change in changes for text in ("--set", change)]
     preset = ("--preset", "scene", "--subject", "subj01", "--space", SPACE)
     mindeye("train", model.kind, store, run, *preset, *options)
-    found: dict[str, Any] = {}
-    if "losses.contrastive=0" not in model.changes:
-        saved = ("--out", folder / f"retrieval-{name}.json")
-        found = mindeye("retrieve", "pool", store, run, *POOL, "--seed", seed, *saved)
-    values = {key: entry["top1"] for key, entry in found.items() if key in SCORES.values()}
+    saved = ("--out", folder / f"retrieval-{name}.json")
+    found = mindeye("retrieve", "pool", store, run, *POOL, "--seed", seed, *saved)
+    values: dict[str, float] = {
+        key: found[key]["top1"] for key in ("image_retrieval", "brain_retrieval")
+    }
     if model.pictures:
         out = folder / f"recon-{name}"
         drawn = ("--candidates", 1, "--limit", images, "--seed", seed)
         mindeye("reconstruct", store, out, "--high", run, *drawn)
         metrics = mindeye("evaluate", out, "--store", store, "--metrics", ",".join(METRICS))
         values |= {key: entry["value"] for key, entry in metrics["metrics"].items()}
-    return {title: values.get(key) for title, key in SCORES.items()}
+    return {title: values[key] for title, key in SCORES.items() if key in values}
 
 
 def shown(values: list[float]) -> str:
@@ -124,9 +124,10 @@ def table(found: dict[str, list[Scores]]) -> str:
     """Means of every model, one row a model."""
     lines = ["| model | " + " | ".join(SCORES) + " |", "|---" * (len(SCORES) + 1) + "|"]
     for name, seeds in found.items():
-        columns = [[one[title] for one in seeds] for title in SCORES]
-        cells = [shown([v for v in column if v is not None] or [math.nan]) for column in columns]
-        lines.append(f"| {name} | " + " | ".join(cells).replace("nan", "") + " |")
+        cells = [
+            shown([one[title] for one in seeds]) if title in seeds[0] else "" for title in SCORES
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -138,7 +139,7 @@ def differences(found: dict[str, list[Scores]]) -> str:
             continue
         for title in titles:
             pairs = zip(found[ours], found[other], strict=True)
-            gaps = [(a[title] or 0.0) - (b[title] or 0.0) for a, b in pairs]
+            gaps = [a[title] - b[title] for a, b in pairs]
             each = " ".join(f"{gap:+.3f}" for gap in gaps)
             lines.append(f"| {ours} - {other} | {title} | {shown(gaps)} | {each} |")
     return "\n".join(lines)
@@ -155,9 +156,10 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, list[Scores]] = {name: [] for name in options.models.split(",")}
     for seed in map(int, options.seeds.split(",")):
-        folder = options.work / f"seed-{seed}"
+        store = brain(options.work / f"seed-{seed}", seed)
         for name, seeds in found.items():
-            seeds.append(scores(folder, seed, name, options.images, tuple(options.set)))
+            seeds.append(scores(store, seed, name, options.images, tuple(options.set)))
+            print(f"seed {seed}, {name}: {seeds[-1]}", file=sys.stderr, flush=True)
         print(f"\nAfter seed {seed}:\n\n{table(found)}\n\n{differences(found)}", flush=True)
 
 
