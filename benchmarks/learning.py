@@ -71,7 +71,7 @@ CLAIMS = (
     ("joint", "ridge", RETRIEVAL),
     ("joint", "ridge-whitened", RETRIEVAL),
     ("joint", "contrastive-only", RETRIEVAL),
-    ("joint", "prior-only", ("`scene-net` two-way",)),
+    ("joint", "prior-only", (*RETRIEVAL, "`scene-net` two-way")),
     ("joint", "no-projector", (*RETRIEVAL, "`scene-net` two-way")),
     ("preset", "joint", (*RETRIEVAL, "`scene-net` two-way")),
 )
