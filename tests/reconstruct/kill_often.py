@@ -2,9 +2,9 @@
 
     python kill_often.py JOB.json
 
-JOB: `arguments` of `mindeye`, `out`, `longest` seconds before a kill, most `kills`, `seed`. Children
-are forked, so that only the first pays for the imports. Prints JSON: `kills`, and `written`, every file that was
-put in its place under `out`, in order, over all children.
+JOB: `arguments` of `mindeye`, `out`, `longest` seconds before a kill, most `kills`, `seed`.
+Children are forked, so that only the first pays for the imports. Prints JSON: `kills`, `code`, and
+`written`, every file that was put in its place under `out`, in order, over all children.
 """
 
 from __future__ import annotations
