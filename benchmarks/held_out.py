@@ -1,4 +1,4 @@
-"""Images that a run kept for validation: they choose settings, so that the test set plays no part."""
+"""Images that a run kept for validation: settings are chosen on them, never on the test set."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     python benchmarks/prior_steps.py STORE HIGH
 
-Validation images alone. The centred cosine is that of the sampled tokens with the true image's, both
-less the mean training target, flattened; an averaged sample has the SPACE's norm imposed after the
-mean. 100 steps are the published ancestral sampler, fewer are DDIM.
+Validation images alone. The centred cosine is that of the sampled tokens with the true image's,
+both less the mean training target, flattened; an averaged sample has the SPACE's norm imposed after
+the mean. 100 steps are the published ancestral sampler, fewer are DDIM.
 """
 
 from __future__ import annotations
