@@ -102,8 +102,9 @@ def parts(size: dict[str, Any], device: torch.device) -> dict[str, Callable[[], 
         return work
 
     def low() -> Callable[[], Any]:
-        model = LowLevelModel(LowLevelConfig(n_voxels=(VOXELS,), hidden=size["hidden"]))
-        return lambda model=model.eval().to(device): model([voxels])
+        config = LowLevelConfig(n_voxels=(VOXELS,), hidden=size["hidden"])
+        model = LowLevelModel(config).eval().to(device)
+        return lambda: model([voxels])
 
     def generator() -> Callable[[], Any]:
         with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -102,9 +102,13 @@ def reconstruct(
         details=load_config(Details, preset=None, overrides=changes or ()),
     )
     outcome = run(chosen)
-    pace = f"{outcome.values['seconds_per_image']:.2f} s each"
-    human = f"{outcome.values['n']} pictures by {outcome.values['decoder']}, {pace}"
-    again = outcome.values.get("replay")
-    if again is not None:
-        human += f"; {again['identical']} as recorded, grey levels apart {again['grey_levels']}"
-    output.emit("reconstruct", outcome, human=human)
+    output.emit("reconstruct", outcome, human=_told(outcome.values))
+
+
+def _told(values: dict[str, Any]) -> str:
+    pace = f"{values['seconds_per_image']:.2f} s each"
+    told = f"{values['n']} pictures by {values['decoder']}, {pace}"
+    again = values.get("replay")
+    if again is None:
+        return told
+    return f"{told}; {again['identical']} as recorded, grey levels apart: {again['grey_levels']}"
