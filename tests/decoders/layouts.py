@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-SIDE, WORDS = 8, 6
+SIDE, WORDS = 16, 6
 
 
 def tiny_unet(**changes: Any) -> Any:
@@ -98,7 +98,7 @@ def save_stable_unclip(path: Path, width: int = 12) -> None:
 
 
 def save_kandinsky(path: Path, width: int = 12) -> None:
-    """`kandinsky-community/kandinsky-2-2-decoder`, with the VAE of the initial latents beside it."""
+    """`kandinsky-community/kandinsky-2-2-decoder`, and the VAE of initial latents."""
     from diffusers import VQModel
 
     torch.manual_seed(3)

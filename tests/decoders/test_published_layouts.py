@@ -87,9 +87,7 @@ def test_the_ends_of_strength(case: Case) -> None:
     own = LatentDecoder("sd-vae", case.folder).decode(case.latents)
     # 0.2 of 4 steps is none of them.
     for strength in (0.0, 0.2):
-        blurry = case.decoder.generate(
-            case.embeddings, [1, 2, 3], sampling(strength), case.latents
-        )
+        blurry = case.decoder.generate(case.embeddings, [1, 2, 3], sampling(strength), case.latents)
         np.testing.assert_allclose(blurry, own, atol=1e-6)
     noise = case.decoder.generate(case.embeddings, [1, 2, 3], sampling(1.0), None)
     pure = case.decoder.generate(case.embeddings, [1, 2, 3], sampling(1.0), case.latents)

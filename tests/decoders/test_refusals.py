@@ -61,7 +61,12 @@ def test_attention_under_its_old_names_is_not_left_random(folder: Path) -> None:
     """diffusers below 0.17 wrote query, key, value and proj_attn."""
     file = folder / "vae" / "diffusion_pytorch_model.safetensors"
     given = load_file(file)
-    names = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
+    names = {
+        ".to_q.": ".query.",
+        ".to_k.": ".key.",
+        ".to_v.": ".value.",
+        ".to_out.0.": ".proj_attn.",
+    }
     renamed = {}
     for key, value in given.items():
         for new, old in names.items():
@@ -84,9 +89,7 @@ def test_a_part_of_another_class(folder: Path) -> None:
         load_decoder("versatile-diffusion", folder)
 
 
-@pytest.mark.parametrize(
-    "part", ["model_index.json", "image_unet", "vae", "scheduler", str(UNET)]
-)
+@pytest.mark.parametrize("part", ["model_index.json", "image_unet", "vae", "scheduler", str(UNET)])
 def test_absent_parts_are_named(folder: Path, part: str) -> None:
     path = folder / part
     shutil.rmtree(path) if path.is_dir() else path.unlink()
