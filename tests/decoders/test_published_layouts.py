@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from decoders import layouts
+from decoders.layouts import SAVE
 
 from mindeye_cli.models.decoders import DECODERS, load_decoder
 from mindeye_cli.models.decoders.base import Decoder, Sampling
 from mindeye_cli.models.decoders.latents import LatentDecoder
 from mindeye_store.errors import InvalidInput
-
-SAVE: dict[str, Callable[[Path], None]] = {
-    "versatile-diffusion": layouts.save_versatile_diffusion,
-    "versatile-diffusion-published": layouts.save_versatile_diffusion,
-    "sd-image-variations": layouts.save_image_variations,
-    "stable-unclip": layouts.save_stable_unclip,
-    "kandinsky-2.2": layouts.save_kandinsky,
-    "ip-adapter": layouts.save_ip_adapter,
-}
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class StableDiffusionDecoder(Generator):
         Start from the low-level picture normalised by CLIP's statistics and encoded again, as
         MindEye's published code does by mistake, instead of from the latent.
     half : bool
-        Compute in float16 where there is an accelerator.
+        Run the UNet in float16 where there is an accelerator.
 
     Raises
     ------
@@ -136,13 +136,14 @@ class StableDiffusionDecoder(Generator):
             pictures.new_tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_DEVIATION)
         )
         posterior = self.vae.encode((pictures - mean) / deviation).latent_dist
-        return torch.as_tensor(posterior.sample(noise) * self.vae.config.scaling_factor)
+        sampled: torch.Tensor = posterior.sample(noise) * self.vae.config.scaling_factor
+        return sampled.to(self.dtype)
 
 
 def read_stable_diffusion(
     folder: Path, unet: str, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Any]:
-    """UNet, VAE and a UniPC scheduler of a folder, ready for a pipeline.
+    """UNet in `dtype`, VAE in float32 and a UniPC scheduler of a folder, ready for a pipeline.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def read_stable_diffusion(
 
     return {
         "unet": read_part(UNet2DConditionModel, folder / unet, dtype=dtype).to(device),
-        "vae": read_part(AutoencoderKL, folder / "vae", dtype=dtype).to(device),
+        "vae": read_part(AutoencoderKL, folder / "vae").to(device),
         "scheduler": read_unipc(folder),
     }
 
