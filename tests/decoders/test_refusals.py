@@ -161,9 +161,9 @@ def test_names(tmp_path: Path) -> None:
         assert decoder_files(name) == {}
 
 
-def test_unets_without_image_embeddings(tmp_path: Path) -> None:
+def test_unets_without_the_decoders_condition(tmp_path: Path) -> None:
     layouts.save_image_variations(tmp_path)
-    with pytest.raises(InvalidInput, match="no image embedding as class label"):
+    with pytest.raises(InvalidInput, match="class_embed_type is None, not projection"):
         load_decoder("stable-unclip", tmp_path)
     layouts.tiny_vae().save_pretrained(tmp_path / "movq")
     with pytest.raises(InvalidInput, match="AutoencoderKL, not a VQModel"):

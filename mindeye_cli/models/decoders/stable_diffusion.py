@@ -18,7 +18,7 @@ import torch
 from mindeye_cli.models.decoders.base import Sampling
 from mindeye_cli.models.decoders.generator import Generator
 from mindeye_cli.models.decoders.latents import decode_scaled
-from mindeye_cli.models.diffusers_files import one_line, quiet, read_part
+from mindeye_cli.models.diffusers_files import one_line, quiet, read_part, refuse_conditions
 from mindeye_store.errors import InvalidInput, MissingResource
 
 # The parts of a text-to-image pipeline that image tokens make superfluous.
@@ -141,9 +141,11 @@ class StableDiffusionDecoder(Generator):
 
 
 def read_stable_diffusion(
-    folder: Path, unet: str, device: torch.device, dtype: torch.dtype
+    folder: Path, unet: str, device: torch.device, dtype: torch.dtype, **conditions: str
 ) -> dict[str, Any]:
     """UNet in `dtype`, VAE in float32 and a UniPC scheduler of a folder, ready for a pipeline.
+
+    `conditions` are those of the UNet beside its cross-attention, as in its configuration.
 
     Raises
     ------
@@ -160,8 +162,10 @@ def read_stable_diffusion(
         )
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
+    network = read_part(UNet2DConditionModel, folder / unet, dtype=dtype).to(device)
+    refuse_conditions(network, folder / unet, **conditions)
     return {
-        "unet": read_part(UNet2DConditionModel, folder / unet, dtype=dtype).to(device),
+        "unet": network,
         "vae": read_part(AutoencoderKL, folder / "vae").to(device),
         "scheduler": read_unipc(folder),
     }
