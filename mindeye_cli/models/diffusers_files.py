@@ -136,7 +136,7 @@ def _unreadable(kind: Any, folder: Path, error: Exception) -> MissingResource | 
             fix="it needs diffusion_pytorch_model.safetensors",
         )
     return InvalidInput(
-        f"weights that do not fit this {kind.__name__}: {one_line(error)}", where=str(folder)
+        f"the {kind.__name__} cannot be loaded: {one_line(error)}", where=str(folder)
     )
 
 
