@@ -1,0 +1,44 @@
+"""Tables of models that were trained on the same seeds: means, intervals, paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+
+from scipy.stats import t as student_t
+
+Scores = dict[str, float]
+
+
+def shown(values: Sequence[float]) -> str:
+    """Mean and half-width of its 95 % interval over the seeds (Student's t)."""
+    if len(values) < 2:
+        return f"{mean(values):.3f}"
+    half = student_t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return f"{mean(values):.3f} ± {half:.3f}"
+
+
+def table(found: Mapping[str, Sequence[Scores]], titles: Sequence[str]) -> str:
+    """Means of every model, one row a model; a score that it lacks is left blank."""
+    lines = ["| model | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for name, seeds in found.items():
+        cells = [shown([one[t] for one in seeds]) if t in seeds[0] else "" for t in titles]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def differences(
+    found: Mapping[str, Sequence[Scores]], claims: Sequence[tuple[str, str, Sequence[str]]]
+) -> str:
+    """Differences within a seed, one row a claim (ours, other, scores), with every seed's own."""
+    lines = ["| difference | score | mean | seeds |", "|---|---|---|---|"]
+    for ours, other, titles in claims:
+        if ours not in found or other not in found:
+            continue
+        for title in titles:
+            pairs = zip(found[ours], found[other], strict=True)
+            gaps = [a[title] - b[title] for a, b in pairs]
+            each = " ".join(f"{gap:+.3f}" for gap in gaps)
+            lines.append(f"| {ours} - {other} | {title} | {shown(gaps)} | {each} |")
+    return "\n".join(lines)
