@@ -138,8 +138,10 @@ class LowLevelTask:
         positions = maps.shape[1]
         student = gather_rows(token_rows(maps), [size * positions for size in batch.share.sizes])
         sets = [token_rows(features[:, -positions:]) for features in batch.extras]
-        loss = softclip if losses.form == "softclip" else soft_contrastive
-        contrastive = loss(student, *sets, temperature=losses.temperature)
+        if losses.form == "softclip":
+            contrastive = softclip(student, sets[0], losses.temperature)
+        else:
+            contrastive = soft_contrastive(student, sets[0], sets[1], losses.temperature)
         return error + losses.contrastive * contrastive, {
             "latent": error,
             "contrastive": contrastive,

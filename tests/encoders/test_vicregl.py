@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 
 from mindeye_cli.models.encoders import load_encoder
+from mindeye_cli.models.encoders.vicregl import MapsTeacher, TeacherSizes
 from mindeye_store import InvalidInput, MissingResource, UsageProblem, create_store, open_store
 
 SPACE, SIDE = "vicregl-convnext-xl:maps:64", 64
@@ -121,6 +123,20 @@ def test_features_equal_the_published_forward_pass(file: Path) -> None:
     bare = {key.removeprefix("module."): value for key, value in tensors().items()}
     for other in (file.parent, saved(file.parent / "bare.pth", bare)):
         assert load_encoder(SPACE, other).fingerprint == encoder.fingerprint
+
+
+def test_published_sizes_are_those_of_convnext_xlarge() -> None:
+    """Without layer scale and classifier: 350 M less 2 M, which its authors round to."""
+    with torch.device("meta"):
+        network = MapsTeacher(
+            TeacherSizes(depths=(3, 3, 27, 3), dims=(256, 512, 1024, 2048), widths=(512,) * 3)
+        )
+        published = timm.create_model("convnext_xlarge", num_classes=0)
+    ours = {name: p.numel() for name, p in network.named_parameters()}
+    theirs = {n: p.numel() for n, p in published.named_parameters() if not n.endswith("gamma")}
+    head = sum(count for name, count in ours.items() if name.startswith("projector."))
+    assert sum(ours.values()) - head == sum(theirs.values()) == 348_111_872
+    assert head == 2048 * 512 + 2 * 512 * 512 + 6 * 512
 
 
 def test_side_of_the_picture_is_in_the_name(file: Path) -> None:

@@ -47,6 +47,7 @@ class MapsTeacher(nn.Module):
         self.stem, self.stages = trunk.stem, trunk.stages
         self.norm = nn.LayerNorm(sizes.dims[-1], eps=1e-6)
         first, second, last = sizes.widths
+        self.width = last
         self.projector = nn.Sequential(
             nn.Linear(sizes.dims[-1], first),
             nn.LayerNorm(first),
@@ -91,7 +92,7 @@ def load_maps_space(space: str, weights: Path | None) -> Encoder:
 
     return Encoder(
         space=space,
-        shape=((side // STRIDE) ** 2, int(teacher.projector[-1].out_features)),
+        shape=((side // STRIDE) ** 2, teacher.width),
         norm="raw",
         dtype="float16",
         description={
