@@ -22,7 +22,7 @@ from paired import Scores, differences, table
 SPACE, TEACHER = "scene-vae", "scene-clip:tokens"
 SCORES = {"PSNR (dB)": "psnr", "SSIM": "ssim", "PixCorr": "pixcorr"}
 THREE, PLAIN, NONE = "losses.form=three-set", "losses.form=softclip", "losses.contrastive=0"
-MODELS = {
+MODELS: dict[str, tuple[str, ...]] = {
     f"{error}, {name}": (f"losses.error={error}", form)
     for error in ("mae", "mse")
     for name, form in (("three sets", THREE), ("SoftCLIP", PLAIN), ("no auxiliary loss", NONE))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,14 +12,18 @@ from scipy.special import log_softmax, softmax
 
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
 from mindeye_cli.train.config import DataConfig
+from mindeye_cli.train.facts import DataFacts
 from mindeye_cli.train.low_level import (
     LowLevelTask,
     LowLevelTraining,
     LowLossConfig,
     teacher_spaces,
 )
+from mindeye_cli.train.request import TrainRequest
+from mindeye_cli.train.resolve import low_level_config
 from mindeye_cli.train.responses import KeptTargets, ResponseSet
 from mindeye_cli.train.study import Moment, StudySet, share_of
+from mindeye_store import UsageProblem
 
 N, V, SIDE, WIDTH = 5, 6, 2, 4
 POSITIONS = SIDE**2
@@ -115,6 +122,23 @@ def test_contrastive_part(form: str, own_token: bool) -> None:
     np.testing.assert_allclose(parts["contrastive"].item(), (forward + backward) / 2, rtol=1e-5)
     error = np.abs(latents.numpy() - study.latents)[items].mean() / 0.18215
     np.testing.assert_allclose(total, error + 0.3 * (forward + backward) / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["paper", "lean", "scene"])
+@pytest.mark.parametrize(("side", "map_size"), [(64, 16), (28, 7), (16, 4)])
+def test_map_follows_the_latents_of_the_store(preset: str, side: int, map_size: int) -> None:
+    facts = DataFacts(n_voxels=(V,), target_shape=(4, side, side), target_norm="raw")
+    request = TrainRequest(
+        store=Path("s"), run=Path("r"), subjects=("a",), space="array:latents", preset=preset
+    )
+    config = low_level_config(request, facts)
+    assert (config.model.latent_size, config.model.map_size) == (side, map_size)
+    assert len(config.model.upsampler_channels) == 3
+    wide = low_level_config(replace(request, overrides=(f"model.map_size={side // 2}",)), facts)
+    assert len(wide.model.upsampler_channels) == 2
+    odd = DataFacts(n_voxels=(V,), target_shape=(4, 30, 30), target_norm="raw")
+    with pytest.raises(UsageProblem, match="does not divide by 4"):
+        low_level_config(request, odd)
 
 
 def test_spaces_that_the_forms_read() -> None:
