@@ -27,16 +27,14 @@ MODELS: dict[str, tuple[str, ...]] = {
     for error in ("mae", "mse")
     for name, form in (("three sets", THREE), ("SoftCLIP", PLAIN), ("no auxiliary loss", NONE))
 }
-# The first version of the published training script had ten times the auxiliary weight.
+# An earlier version of the published training script had this weight, ten times the last one.
 MODELS["mae, three sets, weight 1"] = (*MODELS["mae, three sets"], "losses.contrastive=1")
-CLAIMS = tuple(
-    (ours, other, tuple(SCORES))
-    for ours, other in (
-        *((f"mae, {form}", f"mse, {form}") for form in ("three sets", "no auxiliary loss")),
-        *((f"{error}, three sets", f"{error}, no auxiliary loss") for error in ("mae", "mse")),
-        *((f"{error}, three sets", f"{error}, SoftCLIP") for error in ("mae", "mse")),
-        ("mae, three sets, weight 1", "mae, no auxiliary loss"),
-    )
+FORMS = ("three sets", "SoftCLIP", "no auxiliary loss")
+PAIRS = (
+    *((f"mae, {form}", f"mse, {form}") for form in FORMS),
+    *((f"{e}, {form}", f"{e}, {FORMS[2]}") for e in ("mae", "mse") for form in FORMS[:2]),
+    *((f"{e}, {FORMS[0]}", f"{e}, {FORMS[1]}") for e in ("mae", "mse")),
+    ("mae, three sets, weight 1", "mae, no auxiliary loss"),
 )
 
 
@@ -73,6 +71,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="For every network.")
     parser.add_argument("--work", type=Path, default=Path("low-level-study"))
     options = parser.parse_args()
+    titles = tuple(SCORES)
     names = options.models.split(";") if options.models else list(MODELS)
     found: dict[str, list[Scores]] = {name: [] for name in names}
     for seed in map(int, options.seeds.split(",")):
@@ -80,8 +79,8 @@ def main() -> None:
         for name, seeds in found.items():
             seeds.append(scores(store, seed, name, tuple(options.set)))
             print(f"seed {seed}, {name}: {seeds[-1]}", file=sys.stderr, flush=True)
-        tables = f"{table(found, tuple(SCORES))}\n\n{differences(found, CLAIMS)}"
-        print(f"\nAfter seed {seed}:\n\n{tables}", flush=True)
+        print(f"\nAfter seed {seed}:\n\n{table(found, titles)}\n", flush=True)
+        print(differences(found, PAIRS, titles), flush=True)
 
 
 if __name__ == "__main__":

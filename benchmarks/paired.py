@@ -29,16 +29,19 @@ def table(found: Mapping[str, Sequence[Scores]], titles: Sequence[str]) -> str:
 
 
 def differences(
-    found: Mapping[str, Sequence[Scores]], claims: Sequence[tuple[str, str, Sequence[str]]]
+    found: Mapping[str, Sequence[Scores]],
+    pairs: Sequence[tuple[str, str]],
+    titles: Sequence[str],
 ) -> str:
-    """Differences within a seed, one row a claim (ours, other, scores), with every seed's own."""
-    lines = ["| difference | score | mean | seeds |", "|---|---|---|---|"]
-    for ours, other, titles in claims:
+    """Differences within a seed, one row a pair of models, with every seed's own in brackets."""
+    lines = ["| difference | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for ours, other in pairs:
         if ours not in found or other not in found:
             continue
+        cells = []
         for title in titles:
-            pairs = zip(found[ours], found[other], strict=True)
-            gaps = [a[title] - b[title] for a, b in pairs]
-            each = " ".join(f"{gap:+.3f}" for gap in gaps)
-            lines.append(f"| {ours} - {other} | {title} | {shown(gaps)} | {each} |")
+            both = zip(found[ours], found[other], strict=True)
+            gaps = [a[title] - b[title] for a, b in both]
+            cells.append(f"{shown(gaps)} ({' '.join(f'{gap:+.3f}' for gap in gaps)})")
+        lines.append(f"| {ours} - {other} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
