@@ -14,7 +14,9 @@ from mindeye_cli.lazy import command_app
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")]
 High = Annotated[Path | None, typer.Option(metavar="RUN", help="High-level or ridge run.")]
 Low = Annotated[Path | None, typer.Option(metavar="RUN", help="Low-level run.")]
-Decoder = Annotated[str, typer.Option(help="Generator: scene; or low-level, nearest.")]
+Decoder = Annotated[
+    str, typer.Option(help="Generator (docs/decoders.md), or low-level, latent-rgb, nearest.")
+]
 Strength = Annotated[
     float | None, typer.Option(help="Share of the sampling run from the low-level latent; 0 to 1.")
 ]

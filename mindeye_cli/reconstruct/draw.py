@@ -15,7 +15,9 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.core.trials import training_trials
 from mindeye_cli.models.decoders import load_decoder, to_pixels
 from mindeye_cli.models.decoders.base import Decoder, Floats, Sampling
+from mindeye_cli.models.decoders.latent_rgb import LatentRgb, fit_latent_rgb
 from mindeye_cli.models.decoders.latents import LatentDecoder
+from mindeye_cli.models.decoders.load import load_latent_decoder
 from mindeye_cli.models.run_model import load_run
 from mindeye_cli.reconstruct.conditions import (
     predict_items,
@@ -28,6 +30,8 @@ from mindeye_cli.reconstruct.save import write_png
 from mindeye_cli.reconstruct.setting import Setting
 
 Records = tuple[int, list[dict[str, Any]]]
+# Training images read at a time.
+FIT_ROWS = 256
 
 
 def conditions(setting: Setting, out: Path, batches: list[Batch]) -> None:
@@ -55,7 +59,7 @@ def blurry(setting: Setting, out: Path, batches: list[Batch]) -> None:
     """Write the low-level pictures beside the others, when there is a low-level run."""
     if setting.options.low is None:
         return
-    decoder: LatentDecoder | None = None
+    decoder: LatentDecoder | LatentRgb | None = None
     for number, items in batches:
         files = [out / "blurry" / f"{item.name}.png" for item in items]
         if all(file.exists() for file in files):
@@ -160,10 +164,15 @@ def read_brain(out: Path, number: int) -> Floats:
     return read_batch(_stage(out, number))["brain"]
 
 
-def _latent_decoder(setting: Setting) -> LatentDecoder:
-    weights = setting.options.weights
+def _latent_decoder(setting: Setting) -> LatentDecoder | LatentRgb:
+    options = setting.options
     space = str(setting.plan.settings["runs"]["low"]["space"])
-    return LatentDecoder(space, weights / "vae" if weights is not None else None)
+    if options.decoder != "latent-rgb":
+        return load_latent_decoder(options.decoder, space, options.weights)
+    store = setting.store
+    rows, targets = training_trials(store, setting.subject).image_rows, store.target(space)
+    parts = [rows[k : k + FIT_ROWS] for k in range(0, len(rows), FIT_ROWS)]
+    return fit_latent_rgb((targets.read(part), store.images.read(part)) for part in parts)
 
 
 def _stage(out: Path, number: int) -> Path:

@@ -22,8 +22,8 @@ class Options:
     high, low : Path or None
         RUN folders of the semantic (high-level or ridge) and of the low-level model.
     decoder : str
-        A generator's name, `low-level` (the latent's own picture) or `nearest` (the training image
-        whose embedding is nearest to the predicted one).
+        A generator's name, `low-level` (the latent's own picture), `latent-rgb` (the same without
+        a VAE) or `nearest` (the training image whose embedding is nearest to the predicted one).
     strength, steps, guidance : float, int, float or None
         None takes the decoder's own default.
     average : str
@@ -82,9 +82,11 @@ class Options:
                 where="--shard",
                 fix="remove the folder once, then start every shard without --overwrite",
             )
-        if self.decoder == "low-level" and self.low is None:
-            raise UsageProblem("the low-level picture needs --low RUN", where="--decoder low-level")
-        if self.decoder != "low-level" and self.high is None:
+        alone = self.decoder in ("low-level", "latent-rgb")
+        if alone and self.low is None:
+            where = f"--decoder {self.decoder}"
+            raise UsageProblem("the low-level picture needs --low RUN", where=where)
+        if not alone and self.high is None:
             raise UsageProblem(f"decoder {self.decoder} needs --high RUN", where="--high")
 
 

@@ -94,7 +94,7 @@ def _draw(setting: Setting, options: Options, todo: list[Batch]) -> Iterator[Any
         return
     if options.decoder == "nearest":
         drawn = draw.nearest(setting, out, todo)
-    elif options.decoder == "low-level":
+    elif options.decoder in ("low-level", "latent-rgb"):
         drawn = draw.low_level(setting, out, todo)
     else:
         draw.conditions(setting, out, todo)

@@ -12,15 +12,13 @@ from mindeye_cli.core.fingerprint import of_file, of_json
 from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import MODEL, RunInfo, differs, read_run
 from mindeye_cli.core.trials import refuse_trained_images
-from mindeye_cli.models.decoders import DECODERS
-from mindeye_cli.models.decoders.registry import BUILT_IN, decoder_facts
+from mindeye_cli.models.decoders.load import decoder_files
+from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_facts
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.reconstruct.conditions import Brain, load_brain
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.plan import Plan, batch_items, make_items, select
-from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
-
-WITHOUT_GENERATOR = ("low-level", "nearest")
+from mindeye_store.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +89,15 @@ def _sampling(options: Options, runs: dict[str, RunInfo]) -> dict[str, Any]:
     """Fill in the decoder's defaults and check that the runs are in its spaces."""
     if options.decoder in WITHOUT_GENERATOR:
         return {"steps": None, "guidance": None, "strength": None}
-    if options.decoder not in DECODERS:
-        names = ", ".join((*DECODERS, *WITHOUT_GENERATOR))
-        raise UsageProblem(
-            f"unknown decoder {options.decoder!r}", where="--decoder", fix=f"one of {names}"
-        )
     facts = decoder_facts(options.decoder)
-    for name, space in (("high", facts.space), ("low", facts.latent_space)):
-        if name in runs and runs[name].space != space:
+    if "low" in runs and facts.latent_space is None:
+        raise InvalidInput(
+            f"decoder {options.decoder} takes no initial latent",
+            where="--low",
+            fix="leave --low out, or choose a decoder that takes one (docs/decoders.md)",
+        )
+    for name, space in (("high", facts.space), ("low", str(facts.latent_space))):
+        if name in runs and _short(runs[name].space) != _short(space):
             level = "high-level" if name == "high" else "low-level"
             raise InvalidInput(
                 f"decoder {options.decoder} takes {space}, the run predicts {runs[name].space}",
@@ -111,6 +110,11 @@ def _sampling(options: Options, runs: dict[str, RunInfo]) -> dict[str, Any]:
         "guidance": facts.defaults.guidance if options.guidance is None else options.guidance,
         "strength": strength if "low" in runs else 1.0,
     }
+
+
+def _short(space: str) -> str:
+    """A space's name without its output where that is the usual one, the pooled vector."""
+    return space.removesuffix(":pooled")
 
 
 def _check_encoder(store: Any, options: Options, runs: dict[str, RunInfo]) -> None:
@@ -130,25 +134,11 @@ def _check_encoder(store: Any, options: Options, runs: dict[str, RunInfo]) -> No
         )
 
 
-def _weights(options: Options) -> str | None:
-    """Fingerprint of the decoder's files, so that other weights are another reconstruction.
-
-    Raises
-    ------
-    MissingResource
-        There are none.
-    """
-    if options.decoder == "nearest":
-        return None
-    folder = options.weights or BUILT_IN
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors"))
-    if not files:
-        raise MissingResource(
-            "no generator in Stable Diffusion's layout",
-            where=str(folder),
-            fix="give --weights a folder with model_index.json, unet/, vae/ and scheduler/",
-        )
-    return of_json({path.relative_to(folder).as_posix(): of_file(path) for path in files})
+def _weights(options: Options, runs: dict[str, RunInfo]) -> str | None:
+    """Fingerprint of the decoder's files, so that other weights are another reconstruction."""
+    space = runs["low"].space if "low" in runs else None
+    files = decoder_files(options.decoder, options.weights, space)
+    return of_json({name: of_file(path) for name, path in files.items()}) if files else None
 
 
 def _subject(store: Any, options: Options, runs: dict[str, RunInfo]) -> Any:
@@ -191,7 +181,7 @@ def _plan(
         "split": options.split,
         "subject": subject.name,
         "responses": subject.fingerprint,
-        "weights": _weights(options),
+        "weights": _weights(options, runs),
         "seed": options.seed,
         "runs": {name: _identity(run, options, name) for name, run in runs.items()},
     }

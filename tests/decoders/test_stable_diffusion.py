@@ -130,8 +130,8 @@ def test_absent_weights(tmp_path: Path) -> None:
             tokens=1,
             defaults=Sampling(steps=1, guidance=1.0, strength=1.0),
         )
-    with pytest.raises(MissingResource, match="no VAE"):
-        LatentDecoder("sd-vae")
+    with pytest.raises(MissingResource, match="no VAE is known"):
+        LatentDecoder("pixels:8")
 
 
 def test_to_pixels_rounds_and_clips() -> None:

@@ -35,17 +35,33 @@ class Sampling:
     guidance: float
     strength: float
 
+    @property
+    def steps_run(self) -> int:
+        """Denoising steps that are run from an initial latent."""
+        return int(self.steps * self.strength)
+
 
 class Decoder(Protocol):
-    """A frozen generator: embeddings of one SPACE, and optionally a latent, to pictures."""
+    """A frozen generator: embeddings of one SPACE, and optionally a latent, to pictures.
+
+    Attributes
+    ----------
+    name, space : str
+    latent_space : str or None
+        SPACE of the initial latents; None where the generator takes none.
+    embedding_shape : tuple of int
+        (T, D), or (D,) of a pooled vector.
+    latent_shape : tuple of int or None
+        (C, h, w); None where any size or no latent is taken.
+    defaults : Sampling
+    """
 
     name: str
     space: str
     latent_space: str | None
     embedding_shape: tuple[int, ...]
-    latent_shape: tuple[int, int, int]
+    latent_shape: tuple[int, ...] | None
     defaults: Sampling
-    fingerprint: str
 
     def generate(
         self, embeddings: Floats, seeds: Sequence[int], sampling: Sampling, latents: Floats | None
@@ -54,7 +70,7 @@ class Decoder(Protocol):
 
         Parameters
         ----------
-        embeddings : float32 array (B, T, D)
+        embeddings : float32 array (B, T, D) or (B, D)
             In the decoder's SPACE and with that SPACE's norm.
         seeds : B integers
             One noise seed a row: a picture depends on its own seed alone, not on its batch.
@@ -64,11 +80,28 @@ class Decoder(Protocol):
 
         Returns
         -------
-        float32 array (B, H, W, 3) in [0, 1]; rows with non-finite values are left for the caller.
+        float32 array (B, H, W, 3) in [0, 1]. A row on which the generator failed is all NaN, for
+        the caller to report; the others are not touched by it.
+
+        Raises
+        ------
+        InvalidInput
+            Embeddings or latents of another shape, or latents where none is taken.
         """
 
     def decode_latents(self, latents: Floats) -> Floats:
         """Return the latents' own pictures, (B, C, h, w) to (B, H, W, 3) in [0, 1]."""
+
+    def save_memory(self, *, offload: bool = False, slicing: bool = False) -> None:
+        """Trade time for memory.
+
+        Parameters
+        ----------
+        offload : bool
+            Keep only the part that computes on the accelerator (no effect on a CPU).
+        slicing : bool
+            Attention and autoencoder one row at a time.
+        """
 
 
 def to_pixels(pictures: Floats) -> Pixels:

@@ -1,40 +1,39 @@
 """Decoder over any folder in Stable Diffusion's layout whose UNet attends to image tokens.
 
 The text encoder's place is taken by the tokens themselves (`prompt_embeds`); the unconditional
-context is all zeros (MindEye, 2023, section 3.4, and its published code). diffusers neither starts
-from pure noise at strength 1 (the initial latent leaks through sqrt(alpha_bar)) nor accepts
-strength 0, so both ends are handled here.
+context is all zeros (MindEye, 2023, section 3.4, and its published code). Versatile Diffusion is
+such a folder: its published reconstructions mix in none of the text branch, so the image UNet
+under the name `image_unet`, the VAE and the scheduler are all that is needed.
 
 Shapes: `B` batch, `T` tokens, `D` width, `C h w` a latent, `H W` a picture.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from mindeye_cli.core.fingerprint import of_state_dict
-from mindeye_cli.models.decoders.base import Floats, Sampling
-from mindeye_cli.models.decoders.latents import vae_pictures
+from mindeye_cli.models.decoders.base import Sampling
+from mindeye_cli.models.decoders.generator import Generator
+from mindeye_cli.models.decoders.latents import decode_scaled
+from mindeye_cli.models.diffusers_files import one_line, quiet, read_part, refuse_conditions
 from mindeye_store.errors import InvalidInput, MissingResource
 
-# The parts of a text-to-image folder that image tokens make superfluous.
-UNUSED_PARTS: dict[str, Any] = {
+# The parts of a text-to-image pipeline that image tokens make superfluous.
+NO_TEXT: dict[str, Any] = {
     "text_encoder": None,
     "tokenizer": None,
     "safety_checker": None,
     "feature_extractor": None,
-    "image_encoder": None,
+    "requires_safety_checker": False,
 }
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
-class StableDiffusionDecoder:
+class StableDiffusionDecoder(Generator):
     """Pictures from image tokens through diffusers' Stable Diffusion pipelines.
 
     Parameters
@@ -42,18 +41,27 @@ class StableDiffusionDecoder:
     name : str
         The decoder's name, for records.
     folder : Path
-        SD-layout folder: `model_index.json`, `unet/`, `vae/`, `scheduler/`.
+        Holds `model_index.json`, the UNet, `vae/` and `scheduler/`.
     space, latent_space : str
         The SPACE of the tokens, and the one of the initial latents.
-    tokens : int
-        `T`, the number of tokens that the UNet was trained with.
+    tokens : int or None
+        `T`, the number of tokens that the UNet was trained with; None for one pooled vector.
     defaults : Sampling
         Steps, guidance and strength used when the caller names none.
+    unet : str
+        The UNet's folder.
+    published_start : bool
+        Start from the low-level picture normalised by CLIP's statistics and encoded again, as
+        MindEye's published code does by mistake, instead of from the latent.
+    half : bool
+        Run the UNet in float16 where there is an accelerator.
 
     Raises
     ------
     MissingResource
         The folder or one of its parts is absent.
+    InvalidInput
+        A part is of another architecture.
     """
 
     def __init__(
@@ -63,116 +71,138 @@ class StableDiffusionDecoder:
         folder: Path,
         space: str,
         latent_space: str,
-        tokens: int,
+        tokens: int | None,
         defaults: Sampling,
+        unet: str = "unet",
+        published_start: bool = False,
+        half: bool = False,
     ) -> None:
-        self.name = name
-        self.space = space
-        self.latent_space: str | None = latent_space
-        self.defaults = defaults
-        self._text_to_image, self._image_to_image = _load_pipelines(folder)
-        unet, vae = self._text_to_image.unet, self._text_to_image.vae
-        self.embedding_shape: tuple[int, ...] = (tokens, int(unet.config.cross_attention_dim))
-        side = int(unet.config.sample_size)
-        self.latent_shape = (int(unet.config.in_channels), side, side)
-        self.fingerprint = of_state_dict({**unet.state_dict(), **_prefixed("vae.", vae)})
+        super().__init__(
+            name=name, space=space, latent_space=latent_space, defaults=defaults, half=half
+        )
+        from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
-    @torch.inference_mode()
-    def generate(
-        self, embeddings: Floats, seeds: Sequence[int], sampling: Sampling, latents: Floats | None
-    ) -> Floats:
-        """See :class:`~mindeye_cli.models.decoders.base.Decoder`."""
-        self._check(embeddings, seeds, latents)
-        if latents is not None and _steps_run(sampling) == 0:
-            return self.decode_latents(latents)
-        tokens_btd = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
-        noise = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        parts = read_stable_diffusion(folder, unet, self.device, self.dtype)
+        with quiet():
+            self.from_noise = StableDiffusionPipeline(**parts, **NO_TEXT)
+            self.from_latents = StableDiffusionImg2ImgPipeline(**parts, **NO_TEXT)
+        self.pipelines = (self.from_noise, self.from_latents)
+        for pipeline in self.pipelines:
+            pipeline.set_progress_bar_config(disable=True)
+        self.unet, self.vae = parts["unet"], parts["vae"]
+        self.published_start = published_start
+        width = int(self.unet.config.cross_attention_dim)
+        self.embedding_shape = (width,) if tokens is None else (tokens, width)
+        side = int(self.unet.config.sample_size)
+        self.latent_shape = (int(self.unet.config.in_channels), side, side)
+
+    def context(self, embeddings: torch.Tensor, guidance: float) -> dict[str, Any]:
+        """The pipelines' arguments that carry the embeddings, (B, T, D) or (B, D)."""
+        tokens_btd = embeddings if embeddings.ndim == 3 else embeddings[:, None]
+        return {"prompt_embeds": tokens_btd, "negative_prompt_embeds": torch.zeros_like(tokens_btd)}
+
+    def draw(
+        self,
+        embeddings: torch.Tensor,
+        noise: list[torch.Generator],
+        sampling: Sampling,
+        start: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """See :class:`~mindeye_cli.models.decoders.generator.Generator`."""
         arguments: dict[str, Any] = {
-            "prompt_embeds": tokens_btd,
-            "negative_prompt_embeds": torch.zeros_like(tokens_btd),
+            **self.context(embeddings, sampling.guidance),
             "guidance_scale": sampling.guidance,
             "num_inference_steps": sampling.steps,
             "generator": noise,
             "output_type": "latent",
         }
-        with _third_party_warnings():
-            if latents is None or sampling.strength >= 1.0:
-                side = self.latent_shape[1] * self._text_to_image.vae_scale_factor
-                drawn = self._text_to_image(height=side, width=side, **arguments).images
-            else:
-                start = torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))
-                drawn = self._image_to_image(
-                    image=start, strength=sampling.strength, **arguments
-                ).images
-        return vae_pictures(self._text_to_image.vae, drawn)
+        if start is None:
+            side = int(self.unet.config.sample_size) * self.from_noise.vae_scale_factor
+            drawn = self.from_noise(height=side, width=side, **arguments).images
+        else:
+            if self.published_start:
+                start = self._as_published(start, noise)
+            drawn = self.from_latents(image=start, strength=sampling.strength, **arguments).images
+        return self.decode(drawn)
 
-    @torch.inference_mode()
-    def decode_latents(self, latents: Floats) -> Floats:
-        """See :class:`~mindeye_cli.models.decoders.base.Decoder`."""
-        scaled = torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))
-        return vae_pictures(self._text_to_image.vae, scaled)
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """See :class:`~mindeye_cli.models.decoders.generator.Generator`."""
+        return decode_scaled(self.vae, latents)
 
-    def _check(self, embeddings: Floats, seeds: Sequence[int], latents: Floats | None) -> None:
-        if embeddings.shape[1:] != self.embedding_shape:
-            raise InvalidInput(
-                f"decoder {self.name} takes {self.embedding_shape} embeddings of {self.space},"
-                f" got {embeddings.shape[1:]}",
-                where="embeddings",
-                fix=f"train a run with --space {self.space}",
-            )
-        if latents is not None and latents.shape[1:] != self.latent_shape:
-            raise InvalidInput(
-                f"decoder {self.name} takes latents of shape {self.latent_shape},"
-                f" got {latents.shape[1:]}",
-                where="latents",
-                fix=f"train a low-level run with --space {self.latent_space}",
-            )
-        if len(seeds) != len(embeddings):
-            raise ValueError("one seed for each embedding is needed")
+    def _as_published(self, latents: torch.Tensor, noise: list[torch.Generator]) -> torch.Tensor:
+        """The published start: its picture in CLIP's statistics, encoded, a posterior sample."""
+        pictures = self.decode(latents) / 2 + 0.5
+        mean, deviation = (
+            pictures.new_tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_DEVIATION)
+        )
+        posterior = self.vae.encode((pictures - mean) / deviation).latent_dist
+        sampled: torch.Tensor = posterior.sample(noise) * self.vae.config.scaling_factor
+        return sampled.to(self.dtype)
 
 
-def _steps_run(sampling: Sampling) -> int:
-    """Number of denoising steps that diffusers would run at this strength."""
-    return int(sampling.steps * sampling.strength)
+def read_stable_diffusion(
+    folder: Path, unet: str, device: torch.device, dtype: torch.dtype, **conditions: str
+) -> dict[str, Any]:
+    """UNet in `dtype`, VAE in float32 and a UniPC scheduler of a folder, ready for a pipeline.
 
+    `conditions` are those of the UNet beside its cross-attention, as in its configuration.
 
-def _load_pipelines(folder: Path) -> tuple[Any, Any]:
+    Raises
+    ------
+    MissingResource
+        The folder or one of its parts is absent.
+    InvalidInput
+        A part is of another architecture.
+    """
     if not (folder / "model_index.json").is_file():
         raise MissingResource(
-            "no generator in Stable Diffusion's layout",
+            "no generator in diffusers' layout",
             where=str(folder / "model_index.json"),
-            fix="give --weights a folder with model_index.json, unet/, vae/ and scheduler/",
+            fix=f"give --weights a folder with model_index.json, {unet}/, vae/ and scheduler/",
         )
-    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
-    from diffusers.utils import logging as diffusers_logging
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    # Its bars would mix with ours on stderr.
-    diffusers_logging.disable_progress_bar()
-    with _third_party_warnings():
-        text_to_image = StableDiffusionPipeline.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            dtype=torch.float32,
-            requires_safety_checker=False,
-            **UNUSED_PARTS,
+    network = read_part(UNet2DConditionModel, folder / unet, dtype=dtype).to(device)
+    refuse_conditions(network, folder / unet, **conditions)
+    return {
+        "unet": network,
+        "vae": read_part(AutoencoderKL, folder / "vae").to(device),
+        "scheduler": read_unipc(folder),
+    }
+
+
+def read_unipc(folder: Path) -> Any:
+    """A UniPC multistep scheduler on the noise schedule that the folder was trained with.
+
+    Time steps are spaced as in the published reconstructions (999, 949, ... for 20 steps), whatever
+    the sampler that the folder names.
+    """
+    from diffusers import UniPCMultistepScheduler
+
+    config = read_scheduler_config(UniPCMultistepScheduler, folder)
+    # Pipelines warn of any other value of these two, which UniPC does not use.
+    config |= {"steps_offset": 1, **({"clip_sample": False} if "clip_sample" in config else {})}
+    return UniPCMultistepScheduler.from_config({**config, "timestep_spacing": "linspace"})
+
+
+def read_scheduler_config(kind: Any, folder: Path, part: str = "scheduler") -> dict[str, Any]:
+    """The configuration in a folder's `scheduler/`.
+
+    Raises
+    ------
+    MissingResource
+        There is none.
+    InvalidInput
+        It cannot be read.
+    """
+    file = folder / part / "scheduler_config.json"
+    if not file.is_file():
+        raise MissingResource(
+            "the noise schedule is absent",
+            where=str(file),
+            fix="give --weights a folder in diffusers' layout with this part in it",
         )
-        image_to_image = StableDiffusionImg2ImgPipeline(
-            **text_to_image.components, requires_safety_checker=False
-        )
-    for pipeline in (text_to_image, image_to_image):
-        pipeline.set_progress_bar_config(disable=True)
-    text_to_image.unet.eval()
-    text_to_image.vae.eval()
-    return text_to_image, image_to_image
-
-
-def _prefixed(prefix: str, module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {prefix + key: value for key, value in module.state_dict().items()}
-
-
-@contextmanager
-def _third_party_warnings() -> Iterator[None]:
-    """Silence the one message that numpy 2.4 draws from diffusers' schedulers."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*__array__.*", category=DeprecationWarning)
-        yield
+    try:
+        return dict(kind.load_config(str(file.parent), local_files_only=True))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"not a scheduler: {one_line(error)}", where=str(file)) from error
