@@ -117,6 +117,7 @@ def test_problems_are_found() -> None:
     ]
 
 
+@pytest.mark.timeout(1200)  # a whole document is one test
 @pytest.mark.parametrize(
     "document",
     [item for item in DOCUMENTS if any(line.runnable for line in command_lines(item))],

@@ -120,6 +120,13 @@ def targets(
         int,
         typer.Option(metavar="K", help="Also cache K augmented views, as SPACE@view1 and so on."),
     ] = 0,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How views are altered: published, or teacher (the default of vicregl-* alone).",
+        ),
+    ] = None,
     seed: shared.Seed = 0,
 ) -> None:
     """Cache a frozen encoder's output for every image of the store."""
@@ -134,6 +141,7 @@ def targets(
             given=given,
             ids=ids,
             views=views,
+            augment=augment,
             seed=seed,
             part=shared.parse_shard(shard),
         )

@@ -14,6 +14,14 @@ from mindeye_store.errors import InvalidInput, MissingResource
 
 # Keys named in a message; the rest are counted.
 _NAMED = 3
+# What a UNet's configuration says of conditions beside its cross-attention.
+_CONDITIONS = (
+    "class_embed_type",
+    "num_class_embeds",
+    "addition_embed_type",
+    "encoder_hid_dim_type",
+    "time_cond_proj_dim",
+)
 
 
 def read_part(kind: Any, folder: Path, *, dtype: torch.dtype = torch.float32) -> Any:
@@ -69,6 +77,34 @@ def refuse_keys(missing: Any, unexpected: Any, where: Path) -> None:
         )
 
 
+def refuse_conditions(unet: Any, where: Path, **expected: str) -> None:
+    """Refuse a UNet that is told what to draw by other ways than the decoder's.
+
+    Its weights may all be there and still ask for a condition that is never given.
+
+    Parameters
+    ----------
+    unet : UNet2DConditionModel
+    where : Path
+        Its folder, for the message.
+    expected : str
+        The entries of its configuration that a UNet of this decoder has; all others are empty.
+
+    Raises
+    ------
+    InvalidInput
+        It is the UNet of another generator.
+    """
+    for key in _CONDITIONS:
+        found, wanted = unet.config.get(key), expected.get(key)
+        if found != wanted:
+            raise InvalidInput(
+                f"a UNet of another generator: its {key} is {found}, not {wanted}",
+                where=str(where / "config.json"),
+                fix="give --weights the decoder's own folder",
+            )
+
+
 def one_line(error: Exception) -> str:
     """What an error says, in one line; torch lists keys and sizes on lines of their own."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -100,7 +136,7 @@ def _unreadable(kind: Any, folder: Path, error: Exception) -> MissingResource | 
             fix="it needs diffusion_pytorch_model.safetensors",
         )
     return InvalidInput(
-        f"weights that do not fit this {kind.__name__}: {one_line(error)}", where=str(folder)
+        f"the {kind.__name__} cannot be loaded: {one_line(error)}", where=str(folder)
     )
 
 

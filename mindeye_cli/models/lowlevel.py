@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from mindeye_cli.models.backbone import ResidualMLP
 from mindeye_store.errors import UsageProblem
 
+# Of the published upsampler: two doublings.
+LEVELS = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LowLevelConfig:
@@ -32,9 +35,14 @@ class LowLevelConfig:
     dropout_in, dropout : float
         After the first layer, and after each block.
     map_channels, map_size : int
-        The feature map between MLP and upsampler.
+        The feature map between MLP and upsampler. A `map_size` of 0 follows from the latent's side
+        and the upsampler's levels.
     upsampler_channels : tuple of int
-        Channels of the upsampler's levels, finest first; each level but one doubles the side.
+        Channels of the upsampler's levels, finest first; each level but one doubles the side. An
+        empty one follows: as many levels as lie between map and latent, three where `map_size` is
+        0 too.
+    upsampler_width : int
+        Channels of the finest of levels that follow; each coarser one doubles them.
     layers_per_block, norm_groups : int
         Residual layers a level has (plus one), and the groups of its GroupNorms.
     maps_width : int
@@ -51,27 +59,62 @@ class LowLevelConfig:
     dropout_in: float = 0.5
     dropout: float = 0.25
     map_channels: int = 64
-    map_size: int = 16
-    upsampler_channels: tuple[int, ...] = (64, 128, 256)
+    map_size: int = 0
+    upsampler_channels: tuple[int, ...] = ()
+    upsampler_width: int = 64
     layers_per_block: int = 1
     norm_groups: int = 32
     maps_width: int = 512
     with_maps: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse sizes that do not meet."""
-        reached = self.map_size * 2 ** (len(self.upsampler_channels) - 1)
+        """Fill in the sizes that follow, and refuse sizes that do not meet."""
+        levels = len(self.upsampler_channels) or _levels(self.map_size, self.latent_size)
+        if not self.upsampler_channels:
+            widths = tuple(self.upsampler_width * 2**level for level in range(levels))
+            object.__setattr__(self, "upsampler_channels", widths)
+        if not self.map_size:
+            object.__setattr__(self, "map_size", _map_size(self.latent_size, levels))
+        reached = self.map_size * 2 ** (levels - 1)
         if reached != self.latent_size:
             raise UsageProblem(
-                f"a {self.map_size}x{self.map_size} map and {len(self.upsampler_channels)} levels "
-                f"reach a latent side of {reached}, not {self.latent_size}",
-                fix="change map_size or upsampler_channels",
+                f"a {self.map_size}x{self.map_size} map and {levels} levels reach a latent side "
+                f"of {reached}, not {self.latent_size}",
+                fix="leave out map_size or upsampler_channels, which then follows from the other",
             )
         if any(channels % self.norm_groups for channels in self.upsampler_channels):
             raise UsageProblem(
                 f"upsampler_channels {self.upsampler_channels} must be multiples of "
                 f"norm_groups {self.norm_groups}"
             )
+
+
+def _levels(map_size: int, latent_size: int) -> int:
+    """Levels of an upsampler from `map_size` to `latent_size`; three where the map follows."""
+    if not map_size:
+        return LEVELS
+    doublings = (latent_size // map_size).bit_length() - 1
+    if map_size * 2 ** max(doublings, 0) != latent_size:
+        raise UsageProblem(
+            f"doubling the side of a {map_size}x{map_size} map never gives a latent side of "
+            f"{latent_size}",
+            where="map_size",
+            fix="choose a map_size that is the latent side halved once or more, or leave it out",
+        )
+    return doublings + 1
+
+
+def _map_size(latent_size: int, levels: int) -> int:
+    """Side of the map below `levels` levels."""
+    halved, rest = divmod(latent_size, 2 ** (levels - 1))
+    if rest or not halved:
+        raise UsageProblem(
+            f"a latent side of {latent_size} does not divide by {2 ** (levels - 1)}, that is by "
+            f"{levels - 1} upsamplings",
+            where="latent_size",
+            fix="set map_size to the latent side halved as often as it divides",
+        )
+    return halved
 
 
 class MapsProjector(nn.Sequential):

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mindeye_cli.models.encoders import Encoder, augmented, load_encoder, view_encoder
+from mindeye_cli.models.encoders import (
+    Encoder,
+    augmented,
+    find_policy,
+    load_encoder,
+    view_encoder,
+)
 from mindeye_cli.prepare.given import given_encoder
 from mindeye_store import Store, split_view
 from mindeye_store.errors import UsageProblem
@@ -34,6 +40,8 @@ class TargetOptions:
         Text file that names the image of each row of `given`; the store's order by default.
     views : int
         Augmented views of every picture to cache too, each as a space of its own.
+    augment : str, optional
+        Policy of the views, `published` or `teacher`; by default the space's own.
     seed : int
         Of the views' draws.
     part : (int, int)
@@ -46,6 +54,7 @@ class TargetOptions:
     given: Path | None = None
     ids: Path | None = None
     views: int = 0
+    augment: str | None = None
     seed: int = 0
     part: tuple[int, int] = (0, 1)
 
@@ -105,14 +114,17 @@ def _views(options: TargetOptions, store: Store, plain: Source) -> list[Source]:
             where="--views",
             fix=f"give the altered pictures' rows: --space {options.space}@view1 --from FILE.npy",
         )
-    images = store.images
+    if options.augment is not None and not options.views:
+        raise UsageProblem("--augment belongs to --views", where="--augment")
+    images, policy = store.images, find_policy(options.augment, options.space)
     ids = images.ids if options.views else []
 
     def source(view: int) -> Source:
         def pick(rows: NDArray[np.int64]) -> NDArray[Any]:
-            pictures = augmented(images.read(rows), [ids[k] for k in rows], view, options.seed)
+            names = [ids[k] for k in rows]
+            pictures = augmented(images.read(rows), names, view, options.seed, policy)
             return plain.encoder.encode(pictures)
 
-        return Source(view_encoder(plain.encoder, view, options.seed), pick)
+        return Source(view_encoder(plain.encoder, view, options.seed, policy), pick)
 
     return [source(view) for view in range(1, options.views + 1)]

@@ -140,9 +140,9 @@ def _refuse_other(store: Store, encoder: Encoder) -> None:
             continue
         held = store.attrs(f"targets/{encoder.space}/{segment}").get("fingerprint")
         if held != encoder.fingerprint:
-            seed = " or seed" if split_view(encoder.space)[1] else ""
+            other = ", seed or augmentation" if split_view(encoder.space)[1] else ""
             raise InvalidInput(
-                f"targets {encoder.space} are there from another encoder{seed}: fingerprint"
+                f"targets {encoder.space} are there from another encoder{other}: fingerprint"
                 f" {str(held)[:12]}, this one has {encoder.fingerprint[:12]}",
                 where=str(store.path / "targets" / encode(encoder.space)),
                 fix=f"mindeye store rm {store.path} targets/{encoder.space}",

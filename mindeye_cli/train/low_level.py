@@ -6,6 +6,7 @@ Shapes: `B` batch, `C` latent channels, `H W` latent side, `P` positions, `M` wi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mindeye_cli.models.losses import latent_loss, soft_contrastive, token_rows
+from mindeye_cli.models.losses import latent_loss, soft_contrastive, softclip, token_rows
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
 from mindeye_cli.train.config import DataConfig, InitConfig, LoopConfig, OptimConfig
 from mindeye_cli.train.gather import gather_rows
 from mindeye_cli.train.study import Batch, Moment, Share, StudySet
-from mindeye_store import InvalidInput
+from mindeye_store import InvalidInput, view_space
 
 Rows = NDArray[np.int64]
 CPU = torch.device("cpu")
@@ -38,17 +39,23 @@ class LowLossConfig:
         Of the autoencoder: errors are counted in its own, unscaled latents.
     contrastive : float
         Weight of the loss against the teacher; 0 needs no teacher.
+    form : {"three-set", "softclip"}
+        Whether the maps are compared with the teacher's features of augmented images, as the
+        published code does, or with its features of the images themselves alone. With one and the
+        same set in both places of the first form, it is the second.
     teacher : str
         SPACE of the teacher's feature map, cached in the same store: one token a position, in
         reading order, after a first token for the whole image where it has one more.
     augmented : str
-        SPACE of the same teacher's features of augmented images; `none` takes the plain ones.
+        SPACE of the same teacher's features of augmented images, for the form of three sets;
+        `none` is the teacher's first augmented view.
     temperature : float
     """
 
     error: Literal["mae", "mse"] = "mae"
     scaling_factor: float = 0.18215
     contrastive: float = 0.1
+    form: Literal["three-set", "softclip"] = "three-set"
     teacher: str = "vicregl-convnext-xl:maps"
     augmented: str | None = None
     temperature: float = 0.075
@@ -56,6 +63,8 @@ class LowLossConfig:
     def __post_init__(self) -> None:
         if self.scaling_factor <= 0.0:
             raise ValueError("losses.scaling_factor must be positive")
+        if self.augmented is not None and self.form == "softclip":
+            raise ValueError("losses.augmented is read by losses.form=three-set alone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +89,7 @@ class LowLevelTask:
     model : LowLevelModel
     training, validation : StudySet
         Targets are latents (C, H, W); the extras of the training items are the teacher's features
-        and, if named, those of augmented images.
+        and, for the form of three sets, those of augmented images.
     ids : list of str
         Of the training items.
     device : torch.device
@@ -127,14 +136,12 @@ class LowLevelTask:
         error = latent_loss(latents, own, losses.scaling_factor, losses.error)
         error = batch.share.weight * error
         positions = maps.shape[1]
-        teacher = batch.extras[0][:, -positions:]
-        augmented = batch.extras[-1][:, -positions:]
-        contrastive = soft_contrastive(
-            gather_rows(token_rows(maps), [size * positions for size in batch.share.sizes]),
-            token_rows(teacher),
-            token_rows(augmented),
-            losses.temperature,
-        )
+        student = gather_rows(token_rows(maps), [size * positions for size in batch.share.sizes])
+        sets = [token_rows(features[:, -positions:]) for features in batch.extras]
+        if losses.form == "softclip":
+            contrastive = softclip(student, sets[0], losses.temperature)
+        else:
+            contrastive = soft_contrastive(student, sets[0], sets[1], losses.temperature)
         return error + losses.contrastive * contrastive, {
             "latent": error,
             "contrastive": contrastive,
@@ -161,10 +168,12 @@ class LowLevelTask:
 
 
 def teacher_spaces(losses: LowLossConfig) -> tuple[str, ...]:
-    """Spaces of the teacher that the configuration needs: plain, then augmented if named."""
+    """Spaces of the teacher that the configuration needs: plain, then augmented for three sets."""
     if losses.contrastive == 0.0:
         return ()
-    return (losses.teacher,) if losses.augmented is None else (losses.teacher, losses.augmented)
+    if losses.form == "softclip":
+        return (losses.teacher,)
+    return (losses.teacher, losses.augmented or view_space(losses.teacher, 1))
 
 
 def refuse_other_maps(shape: tuple[int, ...], positions: int, width: int, space: str) -> None:
@@ -190,5 +199,13 @@ def refuse_other_maps(shape: tuple[int, ...], positions: int, width: int, space:
         raise InvalidInput(
             f"teacher features of shape {shape} do not fit maps of {positions} x {width}",
             where=f"targets/{space}",
-            fix="set model.map_size and model.maps_width to the teacher's, or losses.contrastive=0",
+            fix=f"{_as_maps(shape)}, or losses.contrastive=0",
         )
+
+
+def _as_maps(shape: tuple[int, ...]) -> str:
+    """The settings that fit a teacher, where its tokens are a square map, with or without one."""
+    sides = [math.isqrt(n) for n in (shape[0], shape[0] - 1) if math.isqrt(n) ** 2 == n > 0]
+    if len(shape) != 2 or not sides:
+        return "choose a teacher with a square map of tokens"
+    return f"set model.map_size={sides[0]} and model.maps_width={shape[1]}"

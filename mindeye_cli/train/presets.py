@@ -48,6 +48,11 @@ LOW_LEVEL: dict[str, dict[str, Any]] = {
     "scene": {
         "data": {"repeats": "random-convex", "validation": 0.05},
         "optim": {"epochs": 24, "batch": 64, "lr": 3e-3, "weight_decay": 1.0, "warmup": 0.1},
-        "losses": {"error": "mse", "scaling_factor": 1.0, "teacher": "scene-clip:tokens"},
+        "losses": {
+            "error": "mse",
+            "scaling_factor": 1.0,
+            "form": "softclip",
+            "teacher": "scene-clip:tokens",
+        },
     },
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-SIDE, WORDS = 8, 6
+SIDE, WORDS = 16, 6
 
 
 def tiny_unet(**changes: Any) -> Any:
@@ -57,17 +58,58 @@ def save_parts(path: Path, pipeline: str, **parts: Any) -> None:
     for name, part in parts.items():
         part.save_pretrained(path / name)
         index[name] = [type(part).__module__.partition(".")[0], type(part).__name__]
-        if isinstance(part, TinyTokenizer):
-            index[name] = ["transformers", "CLIPTokenizer"]
+        index[name] = PUBLISHED_CLASSES.get(type(part).__name__, index[name])
+        if name == "text_encoder":
+            as_published(path / name / "model.safetensors")
     (path / "model_index.json").write_text(json.dumps(index))
 
 
+# How published indices name what lies elsewhere today.
+PUBLISHED_CLASSES = {
+    "TinyTokenizer": ["transformers", "CLIPTokenizer"],
+    "StableUnCLIPImageNormalizer": ["stable_diffusion", "StableUnCLIPImageNormalizer"],
+    "UNetFlatConditionModel": ["versatile_diffusion", "UNetFlatConditionModel"],
+}
+
+
+def as_published(file: Path) -> None:
+    """Keys of the text encoders' files: a prefix and a buffer that transformers has since lost."""
+    weights = {f"text_model.{key}": value for key, value in load_file(file).items()}
+    weights["text_model.embeddings.position_ids"] = torch.arange(WORDS)[None]
+    save_file(weights, file, metadata={"format": "pt"})
+
+
 def save_versatile_diffusion(path: Path) -> None:
-    """`shi-labs/versatile-diffusion` without its text branch and its encoders."""
+    """`shi-labs/versatile-diffusion`, with the text branch and the encoders that are not read."""
+    from diffusers.pipelines.deprecated.versatile_diffusion.modeling_text_unet import (
+        UNetFlatConditionModel,
+    )
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
     torch.manual_seed(0)
     parts = {"image_unet": tiny_unet(), "vae": tiny_vae()}
-    schedule = tiny_schedule(steps_offset=1, clip_sample=False)
-    save_parts(path, "VersatileDiffusionPipeline", **parts, scheduler=schedule)
+    flat = UNetFlatConditionModel(
+        sample_size=SIDE,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlockFlat", "DownBlockFlat"),
+        up_block_types=("UpBlockFlat", "CrossAttnUpBlockFlat"),
+    )
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "projection_dim": 16, "image_size": 16}
+    depth = {"num_hidden_layers": 1, "num_attention_heads": 1, "patch_size": 8}
+    vision = CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, **depth))
+    save_parts(
+        path,
+        "VersatileDiffusionPipeline",
+        **parts,
+        scheduler=tiny_schedule(steps_offset=1, clip_sample=False),
+        text_unet=flat,
+        image_encoder=vision,
+        **tiny_text(),
+    )
 
 
 def save_image_variations(path: Path) -> None:
@@ -98,7 +140,7 @@ def save_stable_unclip(path: Path, width: int = 12) -> None:
 
 
 def save_kandinsky(path: Path, width: int = 12) -> None:
-    """`kandinsky-community/kandinsky-2-2-decoder`, with the VAE of the initial latents beside it."""
+    """`kandinsky-community/kandinsky-2-2-decoder`, and the VAE of initial latents."""
     from diffusers import VQModel
 
     torch.manual_seed(3)
@@ -190,3 +232,14 @@ def tiny_text() -> dict[str, Any]:
         pad_token_id=1,
     )
     return {"text_encoder": CLIPTextModel(config), "tokenizer": TinyTokenizer()}
+
+
+# How a folder is made, by decoder.
+SAVE: dict[str, Callable[[Path], None]] = {
+    "versatile-diffusion": save_versatile_diffusion,
+    "versatile-diffusion-published": save_versatile_diffusion,
+    "sd-image-variations": save_image_variations,
+    "stable-unclip": save_stable_unclip,
+    "kandinsky-2.2": save_kandinsky,
+    "ip-adapter": save_ip_adapter,
+}

@@ -25,7 +25,9 @@ def explained(predicted: Any, true: Any) -> float:
 def test_explains_held_out_scenes() -> None:
     pictures = np.stack([render(sample_scene(seed)) for seed in range(TRAIN + HELD_OUT)])
     latents = load_encoder("scene-vae").encode(pictures)
-    fitted = fit_latent_rgb([(latents[:30], pictures[:30]), (latents[30:TRAIN], pictures[30:TRAIN])])
+    fitted = fit_latent_rgb(
+        [(latents[:30], pictures[:30]), (latents[30:TRAIN], pictures[30:TRAIN])]
+    )
     held_latents, held = latents[TRAIN:], pictures[TRAIN:] / 255.0
     small = np.stack([downscale_local_mean(picture, (4, 4, 1)) for picture in held])
     assert explained(fitted.small(held_latents), small) >= 0.9
@@ -52,7 +54,11 @@ def test_is_the_least_squares_solution() -> None:
 def test_refusals() -> None:
     latents = np.zeros((1, 4, 1, 1), np.float32)
     pictures = np.zeros((1, 2, 2, 3), np.uint8)
-    for batches in ([], [(latents, pictures)], [(latents.repeat(9, 0) * np.nan, pictures.repeat(9, 0))]):
+    for batches in (
+        [],
+        [(latents, pictures)],
+        [(latents.repeat(9, 0) * np.nan, pictures.repeat(9, 0))],
+    ):
         with pytest.raises(InvalidInput, match="cannot be fitted"):
             fit_latent_rgb(batches)
     fitted = fit_latent_rgb([(latents.repeat(9, 0), pictures.repeat(9, 0))])

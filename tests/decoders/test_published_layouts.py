@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from decoders import layouts
+from decoders.layouts import SAVE
 
 from mindeye_cli.models.decoders import DECODERS, load_decoder
 from mindeye_cli.models.decoders.base import Decoder, Sampling
 from mindeye_cli.models.decoders.latents import LatentDecoder
 from mindeye_store.errors import InvalidInput
-
-SAVE: dict[str, Callable[[Path], None]] = {
-    "versatile-diffusion": layouts.save_versatile_diffusion,
-    "versatile-diffusion-published": layouts.save_versatile_diffusion,
-    "sd-image-variations": layouts.save_image_variations,
-    "stable-unclip": layouts.save_stable_unclip,
-    "kandinsky-2.2": layouts.save_kandinsky,
-    "ip-adapter": layouts.save_ip_adapter,
-}
 
 
 @dataclass(frozen=True)
@@ -87,9 +78,7 @@ def test_the_ends_of_strength(case: Case) -> None:
     own = LatentDecoder("sd-vae", case.folder).decode(case.latents)
     # 0.2 of 4 steps is none of them.
     for strength in (0.0, 0.2):
-        blurry = case.decoder.generate(
-            case.embeddings, [1, 2, 3], sampling(strength), case.latents
-        )
+        blurry = case.decoder.generate(case.embeddings, [1, 2, 3], sampling(strength), case.latents)
         np.testing.assert_allclose(blurry, own, atol=1e-6)
     noise = case.decoder.generate(case.embeddings, [1, 2, 3], sampling(1.0), None)
     pure = case.decoder.generate(case.embeddings, [1, 2, 3], sampling(1.0), case.latents)

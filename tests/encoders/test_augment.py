@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import convolve1d
 
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.models.encoders.augment import (
@@ -18,6 +19,8 @@ from mindeye_cli.models.encoders.augment import (
     view_encoder,
 )
 from mindeye_cli.models.encoders.pixels import load_pixels
+from mindeye_cli.models.encoders.policies import TEACHER, find_policy
+from mindeye_store import UsageProblem
 
 HEIGHT, WIDTH = 24, 40
 # Of red, green and blue in grey (ITU-R BT.601).
@@ -132,6 +135,54 @@ def test_a_picture_depends_on_its_key_alone() -> None:
     for other in (augmented(images, ids, 2, 0), augmented(images, ids, 1, 1)):
         assert (whole != other).any(axis=(1, 2, 3)).sum() > 4
     assert not np.array_equal(whole[0], augmented(images[:1], ["other"], 1, 0)[0])
+
+
+def test_teachers_chances_and_ranges_are_the_published_ones() -> None:
+    draws = [draw_augmentation(rng(0, "teacher", k), 64, 64, TEACHER) for k in range(4000)]
+    happened = np.array(
+        [
+            [d.flip, bool(d.jitter), d.grey, d.solarize is not None, d.blur is not None]
+            for d in draws
+        ]
+    )
+    expected = np.array([0.0, 0.8, 0.2, 0.2, 0.1])
+    margin = 4 * np.sqrt(expected * (1 - expected) / len(draws))
+    assert (abs(happened.mean(axis=0) - expected) <= margin).all()
+    assert all(d.crop is not None and d.crop_last for d in draws)
+    area = np.array([d.crop[2] * d.crop[3] / 64**2 for d in draws])
+    assert 0.48 < area.min() < 0.53 and area.max() <= 1
+    shift, threshold = np.array([d.solarize for d in draws if d.solarize]).T
+    assert abs(shift).max() <= 0.1 and shift.min() < -0.09 and shift.max() > 0.09
+    assert 0.4 <= threshold.min() < 0.41 and 0.59 < threshold.max() <= 0.6
+    widths, sigmas = np.array([d.blur for d in draws if d.blur]).T
+    assert set(widths) == {7} and 0.1 <= sigmas.min() < 0.2 and 1.9 < sigmas.max() <= 2
+
+
+def test_solarize_blur_and_the_late_crop(picture: np.ndarray) -> None:
+    lighter = (picture + 0.05).clip(0, 1)
+    expected = np.where(lighter < 0.45, lighter, 1 - lighter)
+    np.testing.assert_allclose(altered(picture, solarize=(0.05, 0.45)), expected, atol=1e-6)
+    kernel = np.exp(-0.5 * (np.arange(-3, 4) / 1.5) ** 2)
+    padded = np.pad(picture, ((0, 0), (3, 3), (3, 3)), mode="reflect")
+    blurred = convolve1d(convolve1d(padded, kernel / kernel.sum(), 1), kernel / kernel.sum(), 2)
+    found = altered(picture, blur=(7, 1.5))
+    np.testing.assert_allclose(found, blurred[:, 3:-3, 3:-3], atol=1e-5)
+    box = (4, 10, 12, 20)
+    late = altered(picture, blur=(7, 1.5), crop=box, crop_last=True)
+    np.testing.assert_allclose(late, altered(found, crop=box), atol=1e-6)
+    assert not np.allclose(late, altered(picture, blur=(7, 1.5), crop=box), atol=1e-3)
+
+
+def test_policies_by_name_and_by_space() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (1, 40, 40, 3), dtype=np.uint8)
+    assert augmented(images, ["a"], 1, 0, TEACHER).shape == (1, 512, 512, 3)
+    assert find_policy(None, "vicregl-convnext-xl:maps") is find_policy("teacher", "pixels:8")
+    assert find_policy(None, "scene-clip:tokens") is find_policy("published", "vicregl-x")
+    with pytest.raises(UsageProblem, match="published, teacher"):
+        find_policy("strong", "pixels:8")
+    plain = load_pixels("pixels:8")
+    prints = {view_encoder(plain, 1, 0, find_policy(n, "")).fingerprint for n in (None, "teacher")}
+    assert len(prints) == 2
 
 
 def test_declaration_of_a_view() -> None:

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from mindeye_cli.models.encoders import load_encoder
-from mindeye_store import InvalidInput, MissingResource
+from mindeye_store import InvalidInput, MissingResource, UsageProblem
 
 
 def tiny_vae(channels: int = 4) -> AutoencoderKL:
@@ -46,6 +46,19 @@ def test_posterior_mode_times_scaling_at_512(folder: Path) -> None:
     np.testing.assert_allclose(rows, expected.numpy(), atol=1e-5)
     inner = load_encoder("sd-vae", folder / "vae")
     assert inner.fingerprint == encoder.fingerprint
+
+
+def test_another_side_gives_another_latent(folder: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    encoder = load_encoder("sd-vae:224", folder)
+    with torch.no_grad():
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+        expected = tiny_vae().encode(pixels / 127.5 - 1).latent_dist.mean * 0.3
+    assert encoder.shape == (4, 28, 28)
+    np.testing.assert_allclose(encoder.encode(images), expected.numpy(), atol=1e-5)
+    for name in ("sd-vae:100", "sd-vae:tokens"):
+        with pytest.raises(UsageProblem, match="multiple of 8"):
+            load_encoder(name, folder)
 
 
 def test_folders_that_hold_no_such_vae(folder: Path, tmp_path: Path) -> None:

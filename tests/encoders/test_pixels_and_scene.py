@@ -46,6 +46,7 @@ def test_unknown_spaces() -> None:
             load_encoder(space)
     assert space_shape("clip-vit-l14:tokens") == (257, 768)
     assert space_shape("sd-vae") == (4, 64, 64)
+    assert space_shape("vicregl-convnext-xl:maps") == (256, 512)
     assert space_shape("array:mine") is None
 
 

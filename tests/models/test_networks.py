@@ -130,11 +130,38 @@ def test_maps_are_in_reading_order():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"latent_size": 32}, {"upsampler_channels": (64, 128)}, {"norm_groups": 48}],
+    [
+        {"latent_size": 30},
+        {"latent_size": 2},
+        {"latent_size": 28, "map_size": 16},
+        {"latent_size": 64, "map_size": 128},
+        {"map_size": 16, "upsampler_channels": (64, 128)},
+        {"norm_groups": 48},
+    ],
 )
 def test_low_level_sizes_that_do_not_meet_are_refused(wrong):
     with pytest.raises(UsageProblem):
         LowLevelConfig(n_voxels=(3,), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "map_size", "channels"),
+    [
+        ({}, 16, (64, 128, 256)),
+        ({"latent_size": 28}, 7, (64, 128, 256)),
+        ({"latent_size": 16}, 4, (64, 128, 256)),
+        ({"latent_size": 28, "map_size": 14}, 14, (64, 128)),
+        ({"latent_size": 32, "map_size": 4, "upsampler_width": 32}, 4, (32, 64, 128, 256)),
+        ({"latent_size": 16, "map_size": 16}, 16, (64,)),
+        ({"latent_size": 28, "upsampler_channels": (32, 96)}, 14, (32, 96)),
+    ],
+)
+def test_map_and_levels_follow_from_the_latent(given, map_size, channels):
+    config = LowLevelConfig(n_voxels=(3,), hidden=4, blocks=1, with_maps=False, **given)
+    assert (config.map_size, config.upsampler_channels) == (map_size, channels)
+    latents = LowLevelModel(config)([torch.zeros(1, 3)])
+    assert latents.shape == (1, 4, config.latent_size, config.latent_size)
+    assert from_toml(LowLevelConfig, to_toml(config)) == config
 
 
 @pytest.mark.parametrize("preset", ["paper", "scene"])

@@ -33,6 +33,8 @@ def test_paper_sizes_have_the_published_parameter_counts():
     assert count(high) == 1_003_635_072
     assert count(low) == 206_065_604
     assert count(bare) == 205_505_988
+    assert count(low.upsampler) == 6_841_668
+    assert count(low.maps_projector) == 559_616
 
 
 @pytest.mark.parametrize(("voxels", "expected"), [(14278, 941_657_088), (12682, 935_119_872)])
@@ -65,6 +67,26 @@ def test_low_level_outputs_equal_the_published_ones(published_state, golden, dra
     assert relative_error(latents, golden["latent"]) < TOLERANCE
     assert relative_error(maps[:, ::16], golden["maps"]) < TOLERANCE
     assert torch.equal(latents, alone)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "expected"), [(14278, 200_142_788), (13039, 195_067_844), (12682, 193_605_572)]
+)
+def test_other_subjects_low_level_counts(voxels, expected):
+    with torch.device("meta"):
+        assert count(LowLevelModel(LowLevelConfig(n_voxels=(voxels,)))) == expected
+
+
+def test_random_attention_would_be_seen(published_state, golden, drawn):
+    """What a load that skips the old names leaves behind: the golden latent tells it apart."""
+    model = from_published(published_state("low")).build()
+    torch.manual_seed(0)
+    attention = model.upsampler.mid_block.attentions[0]
+    for layer in (attention.to_q, attention.to_k, attention.to_v, attention.to_out[0]):
+        layer.reset_parameters()
+    with torch.no_grad():
+        latents = model([drawn("voxels", (3, 60))])
+    assert relative_error(latents, golden["latent"]) > 100 * TOLERANCE
 
 
 def test_old_attention_names_land(published_state):

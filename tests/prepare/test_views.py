@@ -122,11 +122,11 @@ def test_a_killed_run_goes_on(
 
     calls: list[int] = []
 
-    def fail(images: np.ndarray, ids: Any, view: int, seed: int) -> np.ndarray:
+    def fail(images: np.ndarray, *rest: Any) -> np.ndarray:
         calls.append(len(images))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return augmented(images, ids, view, seed)
+        return augmented(images, *rest)
 
     monkeypatch.setattr(target_sources, "augmented", fail)
     assert prepare("--views=1").code == 130
@@ -142,7 +142,7 @@ def test_another_seed_is_not_mixed_in(store: Store, prepare: Callable[..., Any])
     before = store.fingerprint(f"targets/{SPACE}@view1/0000")
     refused = prepare("--views=1", "--seed=1")
     assert refused.code == 3
-    assert "another encoder or seed" in refused.stderr
+    assert "another encoder, seed or augmentation" in refused.stderr
     assert f"store rm {store.path} targets/{SPACE}@view1" in refused.stderr
     assert store.fingerprint(f"targets/{SPACE}@view1/0000") == before
 

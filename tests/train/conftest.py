@@ -64,6 +64,7 @@ def build_store(
         ("array:vector", (WIDTH,), "unit"),
         ("array:latent", LATENT, "raw"),
         ("array:teacher", (LATENT[1] ** 2 + 1, WIDTH), "raw"),
+        ("array:teacher@view1", (LATENT[1] ** 2 + 1, WIDTH), "raw"),
     ):
         map_to = random.standard_normal((6, int(np.prod(shape)))).astype(np.float32)
         target = (latent @ map_to).reshape(n, *shape)

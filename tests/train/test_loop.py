@@ -201,8 +201,14 @@ def test_bad_requests(make_store, tmp_path):
         train_low_level(replace(low_request(store, run), space="array:tokens"))
     with pytest.raises(MissingResource):
         train_low_level(low_request(store, run, "losses.teacher=vicregl-convnext-xl:maps"))
-    with pytest.raises(InvalidInput, match="do not fit maps"):
+    with pytest.raises(InvalidInput, match="do not fit maps") as refused:
         train_low_level(low_request(store, run, "losses.teacher=array:tokens"))
+    assert "model.map_size=2 and model.maps_width=16" in refused.value.fix
+    three = ("losses.form=three-set", "losses.augmented=array:other")
+    with pytest.raises(MissingResource, match="array:other"):
+        train_low_level(low_request(store, run, *three))
+    with pytest.raises(UsageProblem, match="three-set alone"):
+        train_low_level(low_request(store, run, "losses.augmented=array:teacher@view1"))
     with pytest.raises(UsageProblem, match="larger than"):
         train_high_level(request(store, run, "optim.batch=500"))
     with pytest.raises(UsageProblem, match="contradicts"):

@@ -88,6 +88,7 @@ def recorded(tmp_path_factory, build_store):
                 ("high", "high-level", "array:tokens", HIGH),
                 ("pair", "high-level", "array:tokens", HIGH | {"optim.batch": 21}),
                 ("low", "low-level", "array:latent", LOW),
+                ("soft", "low-level", "array:latent", LOW | {"losses.form": "softclip"}),
             )
         ]
         file = folder / f"jobs-{world}.json"
@@ -99,7 +100,7 @@ def recorded(tmp_path_factory, build_store):
     return folder
 
 
-@pytest.mark.parametrize(("name", "steps"), [("high", 20), ("pair", 40), ("low", 20)])
+@pytest.mark.parametrize(("name", "steps"), [("high", 20), ("pair", 40), ("low", 20), ("soft", 20)])
 def test_two_processes_equal_one(recorded, name, steps):
     one, two = (np.load(recorded / f"{name}-{world}.npz") for world in (1, 2))
     assert len(one["losses"]) >= steps

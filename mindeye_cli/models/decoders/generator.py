@@ -34,7 +34,8 @@ class Generator(ABC):
         None where no initial latent is taken.
     defaults : Sampling
     half : bool
-        Compute in float16 where there is an accelerator.
+        Run the UNet in float16 where there is an accelerator. The VAE stays in float32, so that
+        strength 0 is the low-level picture to the bit and bright pictures do not overflow.
     """
 
     embedding_shape: tuple[int, ...]
@@ -84,7 +85,9 @@ class Generator(ABC):
     @torch.inference_mode()
     def decode_latents(self, latents: Floats) -> Floats:
         """See :class:`~mindeye_cli.models.decoders.base.Decoder`."""
-        return to_pictures(self.decode(self.tensor(latents)))
+        # Not rounded to half precision: the low-level picture itself is asked for.
+        whole = torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))
+        return to_pictures(self.decode(whole.to(self.device)))
 
     def save_memory(self, *, offload: bool = False, slicing: bool = False) -> None:
         """See :class:`~mindeye_cli.models.decoders.base.Decoder`."""

@@ -18,8 +18,7 @@ from mindeye_cli.models.decoders.base import Sampling
 from mindeye_cli.models.decoders.generator import Generator
 from mindeye_cli.models.decoders.latents import LatentDecoder
 from mindeye_cli.models.decoders.stable_diffusion import read_scheduler_config
-from mindeye_cli.models.diffusers_files import quiet, read_part
-from mindeye_store.errors import InvalidInput
+from mindeye_cli.models.diffusers_files import quiet, read_part, refuse_conditions
 
 
 class KandinskyDecoder(Generator):
@@ -70,14 +69,9 @@ class KandinskyDecoder(Generator):
             "scheduler": DDPMScheduler.from_config(config),
         }
         self.unet, self.movq = parts["unet"].to(self.device), parts["movq"].to(self.device)
-        width = self.unet.config.encoder_hid_dim
-        if self.unet.config.encoder_hid_dim_type != "image_proj" or width is None:
-            raise InvalidInput(
-                "the UNet reads no image embedding",
-                where=str(folder / "unet" / "config.json"),
-                fix="give --weights a folder of Kandinsky 2.2's decoder",
-            )
-        self.embedding_shape = (int(width),)
+        conditions = {"encoder_hid_dim_type": "image_proj", "addition_embed_type": "image"}
+        refuse_conditions(self.unet, folder / "unet", **conditions)
+        self.embedding_shape = (int(self.unet.config.encoder_hid_dim),)
         self.from_noise = KandinskyV22Pipeline(**parts)
         self.from_picture = KandinskyV22Img2ImgPipeline(**parts)
         self.pipelines = (self.from_noise, self.from_picture)

@@ -85,8 +85,8 @@ def fit_latent_rgb(batches: Iterable[tuple[Floats, Pixels]]) -> LatentRgb:
     InvalidInput
         There are fewer positions than coefficients, or values that are not finite.
     """
-    gram, moment, positions, size = 0.0, 0.0, 0, (0, 0)
-    channels = 0
+    gram, moment = np.zeros((1, 1)), np.zeros((1, 3))
+    channels, positions, size = 0, 0, (0, 0)
     for latents, pictures in batches:
         channels, size = latents.shape[1], (pictures.shape[1], pictures.shape[2])
         rows = np.moveaxis(np.asarray(latents, np.float64), 1, -1).reshape(-1, channels)
@@ -102,4 +102,5 @@ def fit_latent_rgb(batches: Iterable[tuple[Floats, Pixels]]) -> LatentRgb:
             fix="it needs training images with finite latents",
         )
     # The least-norm solution, should a channel be constant.
-    return LatentRgb(np.linalg.lstsq(np.asarray(gram), np.asarray(moment), rcond=None)[0], size)
+    solution = np.linalg.lstsq(gram, moment, rcond=None)[0]
+    return LatentRgb(np.asarray(solution, np.float64), size)

@@ -30,7 +30,8 @@ def decode_scaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     latents : float tensor (B, C, h, w)
         Posterior mode times the VAE's scaling factor.
     """
-    decoded: torch.Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
+    scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+    decoded: torch.Tensor = vae.decode(scaled, return_dict=False)[0]
     return decoded
 
 
@@ -89,21 +90,25 @@ class LatentDecoder:
         InvalidInput
             The latents have another number of channels than the VAE.
         """
-        return to_pictures(self.decode_tensor(self._checked(latents).to(self.device)))
+        whole = torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))
+        return to_pictures(self.decode_tensor(whole))
 
     def decode_tensor(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return the pictures of scaled latents, (B, C, h, w) to (B, 3, H, W) in [-1, 1]."""
-        return decode_scaled(self.vae, latents.to(self.device, self.vae.dtype))
+        """Return the pictures of scaled latents, (B, C, h, w) to (B, 3, H, W) in [-1, 1].
 
-    def _checked(self, latents: Floats) -> torch.Tensor:
-        channels = int(self.vae.config.latent_channels)
-        if latents.ndim != 4 or latents.shape[1] != channels:
+        Raises
+        ------
+        InvalidInput
+            The latents have another number of channels than the VAE.
+        """
+        channels, given = int(self.vae.config.latent_channels), tuple(latents.shape)
+        if len(given) != 4 or given[1] != channels:
             raise InvalidInput(
-                f"the VAE of {self.space} takes (B, {channels}, h, w) latents, got {latents.shape}",
+                f"the VAE of {self.space} takes (B, {channels}, h, w) latents, got {given}",
                 where="latents",
                 fix=f"mindeye train low-level STORE RUN --space {self.space}",
             )
-        return torch.from_numpy(np.ascontiguousarray(latents, dtype=np.float32))
+        return decode_scaled(self.vae, latents.to(self.device))
 
 
 def vae_folder(space: str, weights: Path | None) -> Path:

@@ -19,6 +19,11 @@ from mindeye_cli.models.encoders.cache import cached_folder
 from mindeye_store.errors import MissingResource, UsageProblem
 
 _READ = (".json", ".txt", ".safetensors", ".bin")
+_NO_WEIGHTS = {
+    "latent-rgb": "decoder latent-rgb reads no weights: it is fitted on training images",
+    "nearest": "decoder nearest looks among the store's training images;"
+    " an index of other pictures, such as LAION's, cannot be searched yet",
+}
 
 
 def load_decoder(name: str, weights: Path | None = None) -> Decoder:
@@ -130,13 +135,6 @@ def decoder_files(
             fix="give --weights a folder in diffusers' layout (docs/decoders.md)",
         )
     return files
-
-
-_NO_WEIGHTS = {
-    "latent-rgb": "decoder latent-rgb is fitted on the store's training images, it reads no weights",
-    "nearest": "decoder nearest looks among the store's training images;"
-    " an index of other pictures, such as LAION's, cannot be searched yet",
-}
 
 
 def _folders(facts: DecoderFacts, weights: Path | None) -> tuple[Path, ...]:

@@ -18,7 +18,7 @@ import torch
 from mindeye_cli.models.decoders.base import Sampling
 from mindeye_cli.models.decoders.generator import Generator
 from mindeye_cli.models.decoders.latents import decode_scaled
-from mindeye_cli.models.diffusers_files import one_line, quiet, read_part
+from mindeye_cli.models.diffusers_files import one_line, quiet, read_part, refuse_conditions
 from mindeye_store.errors import InvalidInput, MissingResource
 
 # The parts of a text-to-image pipeline that image tokens make superfluous.
@@ -54,7 +54,7 @@ class StableDiffusionDecoder(Generator):
         Start from the low-level picture normalised by CLIP's statistics and encoded again, as
         MindEye's published code does by mistake, instead of from the latent.
     half : bool
-        Compute in float16 where there is an accelerator.
+        Run the UNet in float16 where there is an accelerator.
 
     Raises
     ------
@@ -136,13 +136,16 @@ class StableDiffusionDecoder(Generator):
             pictures.new_tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_DEVIATION)
         )
         posterior = self.vae.encode((pictures - mean) / deviation).latent_dist
-        return torch.as_tensor(posterior.sample(noise) * self.vae.config.scaling_factor)
+        sampled: torch.Tensor = posterior.sample(noise) * self.vae.config.scaling_factor
+        return sampled.to(self.dtype)
 
 
 def read_stable_diffusion(
-    folder: Path, unet: str, device: torch.device, dtype: torch.dtype
+    folder: Path, unet: str, device: torch.device, dtype: torch.dtype, **conditions: str
 ) -> dict[str, Any]:
-    """UNet, VAE and a UniPC scheduler of a folder, ready for a pipeline.
+    """UNet in `dtype`, VAE in float32 and a UniPC scheduler of a folder, ready for a pipeline.
+
+    `conditions` are those of the UNet beside its cross-attention, as in its configuration.
 
     Raises
     ------
@@ -159,9 +162,11 @@ def read_stable_diffusion(
         )
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
+    network = read_part(UNet2DConditionModel, folder / unet, dtype=dtype).to(device)
+    refuse_conditions(network, folder / unet, **conditions)
     return {
-        "unet": read_part(UNet2DConditionModel, folder / unet, dtype=dtype).to(device),
-        "vae": read_part(AutoencoderKL, folder / "vae", dtype=dtype).to(device),
+        "unet": network,
+        "vae": read_part(AutoencoderKL, folder / "vae").to(device),
         "scheduler": read_unipc(folder),
     }
 

@@ -20,7 +20,6 @@ from mindeye_cli.models.decoders.stable_diffusion import (
     read_stable_diffusion,
 )
 from mindeye_cli.models.diffusers_files import quiet, read_part
-from mindeye_store.errors import InvalidInput
 
 
 class StableUnclipDecoder(Generator):
@@ -47,17 +46,13 @@ class StableUnclipDecoder(Generator):
         from diffusers import DDPMScheduler, StableUnCLIPImg2ImgPipeline
         from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
 
-        parts = read_stable_diffusion(folder, "unet", self.device, self.dtype)
+        parts = read_stable_diffusion(
+            folder, "unet", self.device, self.dtype, class_embed_type="projection"
+        )
         self.unet, self.vae = parts["unet"], parts["vae"]
         # The label is the noised embedding and an embedding of the noise level, as wide.
-        width = self.unet.config.projection_class_embeddings_input_dim
-        if width is None:
-            raise InvalidInput(
-                "the UNet reads no image embedding as class label",
-                where=str(folder / "unet" / "config.json"),
-                fix="give --weights a folder of Stable unCLIP",
-            )
-        self.embedding_shape = (int(width) // 2,)
+        width = int(self.unet.config.projection_class_embeddings_input_dim)
+        self.embedding_shape = (width // 2,)
         self._prompt = empty_prompt(folder, self.device, self.dtype)
         noising = read_scheduler_config(DDPMScheduler, folder, "image_noising_scheduler")
         normalizer = read_part(

@@ -1,9 +1,8 @@
 """Augmented pictures, one draw for each (seed, view, image id).
 
-The published augmentation of MindEye's pictures (its released training code): random resized crop,
-horizontal flip, colour jitter and greyscale, each with its own chance, on the picture in [0, 1]
-before the encoder's transform. A picture's draw depends on nothing but its key, so shards, resumed
-work and images that are added later give the same rows.
+What may happen to a picture, before the encoder's transform, is a policy (`policies.py`). A
+picture's draw depends on nothing but its key, so shards, resumed work and images that are added
+later give the same rows.
 
 Shapes: `B` batch, `H W` picture.
 """
@@ -18,44 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.models.encoders.base import Encoder, Floats, to_unit_range
+from mindeye_cli.models.encoders.policies import PUBLISHED, Augmentation, TeacherAugmentation
 from mindeye_store import view_space
 
 _CROP_TRIES = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augmentation:
-    """Chances and ranges; the defaults are the published ones.
-
-    Attributes
-    ----------
-    crop, flip, jitter, grey : float
-        Chance of each step, in this order.
-    crop_area, crop_ratio : (float, float)
-        Range of the crop's share of the picture, and of its width over its height, the latter
-        uniform in its logarithm. The crop is brought back to the picture's size.
-    brightness, contrast, saturation : float
-        The factor is uniform in 1 +- this.
-    hue : float
-        The shift is uniform in +- this share of a turn.
-    """
-
-    crop: float = 0.3
-    crop_area: tuple[float, float] = (0.6, 1.0)
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float = 0.5
-    jitter: float = 0.3
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.2
-    hue: float = 0.1
-    grey: float = 0.3
-
-
-PUBLISHED = Augmentation()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +38,21 @@ class Draw:
     flip, grey : bool
     jitter : tuple of (str, float)
         Steps of the colour jitter in their order: name of the property and its factor.
+    solarize : (shift, threshold) or None
+        The shift is added, then values from the threshold on are inverted.
+    blur : (width, sigma) or None
+        Of a Gaussian kernel, in pixels.
+    crop_last : bool
+        Whether the crop comes after everything else; it comes first otherwise.
     """
 
     crop: tuple[int, int, int, int] | None
     flip: bool
     jitter: tuple[tuple[str, float], ...]
     grey: bool
+    solarize: tuple[float, float] | None = None
+    blur: tuple[int, float] | None = None
+    crop_last: bool = False
 
 
 def draw_augmentation(
@@ -91,11 +69,25 @@ def draw_augmentation(
     }
     factors = [(name, float(random.uniform(*ends))) for name, ends in ranges.items()]
     order = random.permutation(len(factors))
-    return Draw(
+    draw = Draw(
         crop=box if chances[0] < settings.crop else None,
         flip=bool(chances[1] < settings.flip),
         jitter=tuple(factors[i] for i in order) if chances[2] < settings.jitter else (),
         grey=bool(chances[3] < settings.grey),
+    )
+    return _draw_rest(random, draw, settings) if isinstance(settings, TeacherAugmentation) else draw
+
+
+def _draw_rest(random: np.random.Generator, draw: Draw, settings: TeacherAugmentation) -> Draw:
+    """Add what the teacher's policy alone has."""
+    chances = random.uniform(size=2)
+    shift, threshold = random.uniform(-1, 1, 2) * (settings.solarize_shift, settings.solarize_reach)
+    sigma = random.uniform(*settings.blur_sigma)
+    return replace(
+        draw,
+        solarize=(float(shift), 0.5 + float(threshold)) if chances[0] < settings.solarize else None,
+        blur=(settings.blur_width, float(sigma)) if chances[1] < settings.blur else None,
+        crop_last=True,
     )
 
 
@@ -119,15 +111,28 @@ def apply_draw(pixels: Tensor, draw: Draw) -> Tensor:
     from torchvision.transforms import functional
 
     size = list(pixels.shape[1:])
-    if draw.crop is not None:
+
+    def crop(picture: Tensor) -> Tensor:
+        if draw.crop is None:
+            return picture
         # torchvision's default for tensors: bilinear with antialiasing, which cannot overshoot.
-        pixels = functional.resized_crop(pixels, *draw.crop, size, antialias=True)
+        cropped: Tensor = functional.resized_crop(picture, *draw.crop, size, antialias=True)
+        return cropped
+
+    pixels = pixels if draw.crop_last else crop(pixels)
     if draw.flip:
         pixels = functional.hflip(pixels)
     for name, factor in draw.jitter:
         pixels = getattr(functional, f"adjust_{name}")(pixels, factor)
     if draw.grey:
         pixels = functional.rgb_to_grayscale(pixels, num_output_channels=3)
+    if draw.solarize is not None:
+        shift, threshold = draw.solarize
+        pixels = functional.solarize((pixels + shift).clamp(0, 1), threshold)
+    if draw.blur is not None:
+        width, sigma = draw.blur
+        pixels = functional.gaussian_blur(pixels, [width, width], [sigma, sigma])
+    pixels = crop(pixels) if draw.crop_last else pixels
     return pixels.clamp(0, 1)
 
 
@@ -151,13 +156,20 @@ def augmented(
     Returns
     -------
     float32 array (B, H, W, 3) in [0, 1]
+        Of the policy's side where it has one.
     """
-    height, width = images.shape[1:3]
+    pictures = to_unit_range(images, torch.device("cpu"))
+    if isinstance(settings, TeacherAugmentation):
+        side = (settings.side, settings.side)
+        pictures = F.interpolate(
+            pictures, size=side, mode="bilinear", align_corners=False, antialias=True
+        )
+    height, width = pictures.shape[2:]
     parts = [
         apply_draw(
             pixels, draw_augmentation(rng(seed, "augment", view, name), height, width, settings)
         )
-        for pixels, name in zip(to_unit_range(images, torch.device("cpu")), ids, strict=True)
+        for pixels, name in zip(pictures, ids, strict=True)
     ]
     return np.ascontiguousarray(torch.stack(parts).permute(0, 2, 3, 1).numpy())
 

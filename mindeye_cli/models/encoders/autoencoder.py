@@ -2,9 +2,9 @@
 
 MindEye's low-level targets: the picture bilinearly at 512, in [-1, 1], through the VAE of
 lambdalabs' sd-image-variations v2 (KL-f8), its mean times 0.18215 (MindEye 2023, section 3.2 and
-its published code).
+its published code). `sd-vae:SIDE` takes pictures at another side, for latents of SIDE / 8.
 
-Shapes: `B` batch, latent (4, 64, 64).
+Shapes: `B` batch, latent (4, SIDE / 8, SIDE / 8).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindeye_cli.core.fingerprint import of_state_dict
-from mindeye_cli.models.encoders.base import Encoder, on_device
+from mindeye_cli.models.encoders.base import Encoder, named_side, on_device
 from mindeye_cli.models.encoders.cache import Repository, cached_folder
 from mindeye_cli.models.running import pick_device
 
-SIDE, LATENT = 512, (4, 64, 64)
+SIDE, STRIDE, CHANNELS = 512, 8, 4
 REPOSITORY = Repository(
     name="lambdalabs/sd-image-variations-diffusers",
     revision="v2.0",
@@ -46,11 +46,13 @@ def posterior_mode(vae: Any, pixels: Tensor) -> Tensor:
     return latent * vae.config.scaling_factor
 
 
-def load_sd_vae(weights: Path | None) -> Encoder:
+def load_sd_vae(weights: Path | None, space: str = "sd-vae") -> Encoder:
     """Load from a local folder (a VAE, or a pipeline with `vae/`), else from the cache.
 
     Raises
     ------
+    UsageProblem
+        Not such a space.
     MissingResource
         The weights are absent.
     InvalidInput
@@ -58,25 +60,25 @@ def load_sd_vae(weights: Path | None) -> Encoder:
     """
     from mindeye_cli.models.encoders.autoencoder_files import read_autoencoder
 
-    device = pick_device()
-    vae = read_autoencoder(weights or cached_folder(REPOSITORY), LATENT[0]).to(device)
+    side, device = named_side(space, "sd-vae", SIDE, STRIDE), pick_device()
+    vae = read_autoencoder(weights or cached_folder(REPOSITORY), CHANNELS).to(device)
 
     def compute(pixels: Tensor) -> Tensor:
         resized = functional.interpolate(
-            pixels, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
+            pixels, size=(side, side), mode="bilinear", align_corners=False, antialias=True
         )
         return posterior_mode(vae, resized)
 
     with torch.inference_mode():
         shape = tuple(compute(torch.zeros(1, 3, 8, 8, device=device)).shape[1:])
     return Encoder(
-        space="sd-vae",
+        space=space,
         shape=shape,
         norm="raw",
         dtype="float16",
         description={
             "weights": of_state_dict(vae.state_dict()),
-            "transform": f"bilinear {SIDE}, posterior mode x {vae.config.scaling_factor}",
+            "transform": f"bilinear {side}, posterior mode x {vae.config.scaling_factor}",
         },
         encode=on_device(compute, device),
     )

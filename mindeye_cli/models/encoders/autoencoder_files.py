@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from mindeye_store.errors import InvalidInput, MissingResource
+from mindeye_cli.models.diffusers_files import read_part
+from mindeye_store.errors import InvalidInput
 
 
 def read_autoencoder(folder: Path, channels: int) -> Any:
@@ -25,28 +24,15 @@ def read_autoencoder(folder: Path, channels: int) -> Any:
     MissingResource
         No VAE there.
     InvalidInput
-        Its files are damaged, or it has other latents.
+        Its files are damaged or of another architecture, or it has other latents.
     """
-    inner = folder / "vae" if (folder / "vae").is_dir() else folder
-    if not (inner / "config.json").is_file():
-        raise MissingResource(
-            "no VAE in diffusers' layout",
-            where=str(inner / "config.json"),
-            fix="give --weights a folder with config.json and diffusion_pytorch_model.safetensors",
-        )
     from diffusers import AutoencoderKL
 
-    try:
-        vae = AutoencoderKL.from_pretrained(
-            str(inner), local_files_only=True, torch_dtype=torch.float32
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInput(f"the VAE cannot be loaded: {reason}", where=str(inner)) from error
+    inner = folder / "vae" if (folder / "vae").is_dir() else folder
+    vae = read_part(AutoencoderKL, inner)
     if vae.config.latent_channels != channels:
         raise InvalidInput(
             f"the VAE has {vae.config.latent_channels} latent channels, not {channels}",
             where=str(inner),
         )
-    vae.eval().requires_grad_(False)
     return vae

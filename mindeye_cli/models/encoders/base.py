@@ -5,6 +5,7 @@ Shapes: `B` batch, `H W` picture, `S` side in pixels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindeye_cli.core.fingerprint import of_json
-from mindeye_store.errors import InvalidInput
+from mindeye_store.errors import InvalidInput, UsageProblem
 
 Norm = Literal["cls", "unit", "raw"]
 # uint8, or float32 in [0, 1] for pictures that were altered.
@@ -82,6 +83,24 @@ def array_encoder(space: str, shape: tuple[int, ...], dtype: str, digest: str) -
         description={"rows": digest},
         encode=encode,
     )
+
+
+def named_side(space: str, name: str, side: int, stride: int) -> int:
+    """Side at which a space reads pictures: `side` for `name` itself, S for `name:S`.
+
+    Raises
+    ------
+    UsageProblem
+        Another name, or a side that is no multiple of `stride`.
+    """
+    found = re.fullmatch(re.escape(name) + r"(?::([1-9]\d{1,3}))?", space)
+    chosen = int(found[1] or side) if found else 0
+    if not chosen or chosen % stride:
+        raise UsageProblem(
+            f"{space!r} is not {name}, nor {name}:SIDE with a multiple of {stride}",
+            where="--space",
+        )
+    return chosen
 
 
 def to_unit_range(images: Pixels, device: torch.device) -> Tensor:

@@ -14,7 +14,8 @@ KNOWN = (
     "clip-vit-l14:tokens",
     "clip-vit-l14:pooled",
     "open_clip:MODEL:PRETRAINED[:tokens|:pooled]",
-    "sd-vae",
+    "sd-vae[:SIDE]",
+    "vicregl-convnext-xl:maps[:SIDE]",
     "array:NAME",
 )
 
@@ -47,10 +48,14 @@ def load_encoder(space: str, weights: Path | None = None) -> Encoder:
         return scene.load_scene_clip_space(space, weights)
     if space == "scene-vae":
         return scene.load_scene_vae_space(weights)
-    if space == "sd-vae":
+    if family == "sd-vae":
         from mindeye_cli.models.encoders.autoencoder import load_sd_vae
 
-        return load_sd_vae(weights)
+        return load_sd_vae(weights, space)
+    if family == "vicregl-convnext-xl":
+        from mindeye_cli.models.encoders.vicregl import load_maps_space
+
+        return load_maps_space(space, weights)
     if family in ("clip-vit-l14", "open_clip"):
         from mindeye_cli.models.encoders.clip import load_clip_space
 
@@ -65,5 +70,6 @@ def space_shape(space: str) -> tuple[int, ...] | None:
     if space.startswith("pixels:"):
         return (pixels.side_of(space) ** 2 * 3,)
     published = {"clip-vit-l14:tokens": (257, 768), "clip-vit-l14:pooled": (768,)}
-    fixed = {**scene.SHAPES, **published, "clip-vit-l14": (768,), "sd-vae": (4, 64, 64)}
-    return fixed.get(space)
+    published |= {"clip-vit-l14": (768,), "sd-vae": (4, 64, 64)}
+    published |= {"vicregl-convnext-xl:maps": (256, 512)}
+    return {**scene.SHAPES, **published}.get(space)

@@ -151,6 +151,11 @@ def test_soft_contrastive_equals_a_double_loop_and_the_golden_value(golden, gold
     assert float(stored) == pytest.approx(float(golden["softcont_0.075"]), rel=1e-6)
 
 
+def test_three_sets_with_the_teacher_twice_are_softclip():
+    z, t = torch.from_numpy(rows(0)), torch.from_numpy(rows(1))
+    torch.testing.assert_close(soft_contrastive(z, t, t, 0.2), softclip(z, t, 0.2))
+
+
 def test_teachers_receive_no_gradient():
     z, t, a = (torch.from_numpy(rows(i)).requires_grad_() for i in range(3))
     soft_contrastive(z, t, a).backward()
