@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +38,11 @@ KeepCandidates = Annotated[
     bool, typer.Option("--keep-candidates", help="Keep the pictures that were not chosen.")
 ]
 
+Replay = Annotated[
+    Path | None,
+    typer.Option(metavar="MANIFEST", help="Draw a recorded batch again and compare."),
+]
+
 app = command_app()
 
 
@@ -60,15 +65,20 @@ def reconstruct(
     limit: Limit = None,
     control: Control = "none",
     keep_candidates: KeepCandidates = False,
+    replay: Replay = None,
+    changes: shared.Set = None,
     shard: shared.Shard = None,
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Make images from brain responses."""
-    from mindeye_cli.reconstruct.options import Options, read_ids
+    from mindeye_cli.core.config import load_config
+    from mindeye_cli.reconstruct.options import Details, read_ids
+    from mindeye_cli.reconstruct.replay import make_options
     from mindeye_cli.reconstruct.run import reconstruct as run
 
-    chosen = Options(
+    chosen = make_options(
+        replay,
         store=store,
         out=out,
         high=high,
@@ -80,7 +90,7 @@ def reconstruct(
         steps=steps,
         guidance=guidance,
         average=average,
-        split=split,  # type: ignore[arg-type]  # checked by Options
+        split=split,
         subject=subject,
         ids=None if ids_from is None else read_ids(ids_from),
         limit=limit,
@@ -89,8 +99,16 @@ def reconstruct(
         keep_candidates=keep_candidates,
         overwrite=overwrite,
         shard=shared.parse_shard(shard),
+        details=load_config(Details, preset=None, overrides=changes or ()),
     )
     outcome = run(chosen)
-    pace = f"{outcome.values['seconds_per_image']:.2f} s each"
-    human = f"{outcome.values['n']} pictures by {outcome.values['decoder']}, {pace}"
-    output.emit("reconstruct", outcome, human=human)
+    output.emit("reconstruct", outcome, human=_told(outcome.values))
+
+
+def _told(values: dict[str, Any]) -> str:
+    pace = f"{values['seconds_per_image']:.2f} s each"
+    told = f"{values['n']} pictures by {values['decoder']}, {pace}"
+    again = values.get("replay")
+    if again is None:
+        return told
+    return f"{told}; {again['identical']} as recorded, grey levels apart: {again['grey_levels']}"

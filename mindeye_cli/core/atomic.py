@@ -40,6 +40,27 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_once(path: Path, text: str) -> bool:
+    """Write UTF-8 `text` unless the file exists; of several processes at once, one succeeds.
+
+    Returns
+    -------
+    bool
+        Whether this call wrote it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    try:
+        write_bytes(beside, text.encode())
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    finally:
+        beside.unlink(missing_ok=True)
+    fsync_folder(path.parent)
+    return True
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` by indented JSON of `value`, with non-finite numbers as null."""
     write_text(path, dumps(value, indent=2) + "\n")

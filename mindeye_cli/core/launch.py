@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+# Parts of one job may differ by hours; a process that dies breaks the wait at once.
+PATIENCE = timedelta(days=7)
 
 
 def rank() -> int:
@@ -18,3 +24,24 @@ def world_size() -> int:
 def is_main_rank() -> bool:
     """Whether this process prints, writes manifests and applies retention."""
     return rank() == 0
+
+
+@contextmanager
+def together() -> Iterator[Callable[[], object]]:
+    """Join the processes of one launch for work that needs no exchange of data.
+
+    Yields
+    ------
+    callable
+        Waits until every process has called it; does nothing outside a launcher.
+    """
+    if world_size() == 1:
+        yield lambda: None
+        return
+    from torch import distributed
+
+    distributed.init_process_group("gloo", timeout=PATIENCE)
+    try:
+        yield distributed.barrier
+    finally:
+        distributed.destroy_process_group()

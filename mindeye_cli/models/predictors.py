@@ -33,8 +33,10 @@ class Predictor(Protocol):
     def outputs(self) -> tuple[str, ...]:
         """Names of what `predict` can give."""
 
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
-        """One output for a batch of rows; `first` is the number of its first row."""
+    def predict(
+        self, voxels: Floats, wanted: Sequence[str], seed: int, first: int
+    ) -> dict[str, Floats]:
+        """The outputs asked for of a batch of rows; `first` is the number of its first row."""
 
 
 class HighLevelPredictor:
@@ -48,31 +50,43 @@ class HighLevelPredictor:
         self.outputs = ("backbone", "retrieval", *(("prior",) if model.prior else ()))
 
     @torch.no_grad()
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
-        """See `Predictor`."""
+    def predict(
+        self, voxels: Floats, wanted: Sequence[str], seed: int, first: int
+    ) -> dict[str, Floats]:
+        """See `Predictor`. The backbone runs once, whatever is wanted of it."""
         parts = _parts(voxels, self.place, self.model.config.n_voxels, self.device)
         tokens = self.model.backbone(parts)
-        if output == "retrieval":
-            tokens = self.model.projector(tokens)
-        if output != "prior":
-            return np.asarray(tokens.cpu().numpy().reshape(-1, *self.shape))
-        seeds = [derived_seed(seed, "prior", first + row) for row in range(len(voxels))]
-        return self.sample(tokens.cpu().numpy(), seeds, None)
+        found: dict[str, Floats] = {}
+        for name in wanted:
+            if name == "prior":
+                seeds = [derived_seed(seed, "prior", first + row) for row in range(len(voxels))]
+                found[name] = self.sample(tokens.cpu().numpy(), seeds)
+                continue
+            out = self.model.projector(tokens) if name == "retrieval" else tokens
+            found[name] = np.asarray(out.cpu().numpy().reshape(-1, *self.shape))
+        return found
 
     @torch.no_grad()
-    def sample(self, tokens: Floats, seeds: Sequence[int], steps: int | None) -> Floats:
-        """Prior samples in the target's shape and norm."""
+    def sample(
+        self, tokens: Floats, seeds: Sequence[int], steps: int | None = None, samples: int = 1
+    ) -> Floats:
+        """Prior samples in the target's shape and norm, each the mean of `samples` draws."""
         if self.model.prior is None:
             raise UsageProblem("the run was trained without a prior", fix="--set losses.prior=30")
         prior = self.model.prior
         flat = torch.from_numpy(tokens).reshape(len(tokens), *prior.shape).to(self.device)
         # Drawn on the CPU everywhere, so that a seed means the same sample on every device.
-        sources = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-        parts = [
-            prior.sample(flat[i : i + BATCH], sources[i : i + BATCH], steps).cpu().numpy()
-            for i in range(0, len(flat), BATCH)
+        sources = [
+            torch.Generator().manual_seed(s) for seed in seeds for s in _seeds(seed, samples)
         ]
-        return impose_norm(np.concatenate(parts).reshape(-1, *self.shape), self.norm)
+        rows = torch.arange(len(flat), device=self.device).repeat_interleave(samples)
+        parts = [
+            prior.sample(flat[rows[i : i + BATCH]], sources[i : i + BATCH], steps).cpu().numpy()
+            for i in range(0, len(rows), BATCH)
+        ]
+        drawn = np.concatenate(parts).reshape(-1, samples, *self.shape)
+        mean = drawn[:, 0] if samples == 1 else drawn.mean(axis=1, dtype=np.float64)
+        return impose_norm(mean, self.norm)
 
 
 class LowLevelPredictor:
@@ -85,10 +99,12 @@ class LowLevelPredictor:
         self.model, self.place = model.to(self.device), place
 
     @torch.no_grad()
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+    def predict(
+        self, voxels: Floats, wanted: Sequence[str], seed: int, first: int
+    ) -> dict[str, Floats]:
         """See `Predictor`."""
         parts = _parts(voxels, self.place, self.model.config.n_voxels, self.device)
-        return np.asarray(self.model(parts).cpu().numpy())
+        return {"latent": np.asarray(self.model(parts).cpu().numpy())}
 
 
 class RidgePredictor:
@@ -99,9 +115,16 @@ class RidgePredictor:
     def __init__(self, model: RidgeModel, shape: tuple[int, ...]) -> None:
         self.model, self.shape = model, shape
 
-    def predict(self, voxels: Floats, output: str, seed: int, first: int) -> Floats:
+    def predict(
+        self, voxels: Floats, wanted: Sequence[str], seed: int, first: int
+    ) -> dict[str, Floats]:
         """See `Predictor`."""
-        return self.model.predict(voxels).reshape(-1, *self.shape)
+        return {"prediction": self.model.predict(voxels).reshape(-1, *self.shape)}
+
+
+def _seeds(seed: int, samples: int) -> list[int]:
+    """Seeds of the draws behind one sample: its own, then others that follow from it."""
+    return [int(seed), *(derived_seed(seed, "prior sample", k) for k in range(1, samples))]
 
 
 def _parts(

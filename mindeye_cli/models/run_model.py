@@ -96,15 +96,15 @@ class RunModel:
                 where=str(self.run),
                 fix=f"one of {', '.join(self.outputs)}",
             )
-        starts = range(0, len(rows), BATCH)
-        return {
-            name: np.concatenate(
-                [self._inner.predict(rows[i : i + BATCH], name, seed, i) for i in starts]
-            )
-            for name in wanted
-        }
+        parts = [
+            self._inner.predict(rows[i : i + BATCH], wanted, seed, i)
+            for i in range(0, len(rows), BATCH)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
-    def sample_prior(self, tokens: Any, seeds: Sequence[int], steps: int | None = None) -> Floats:
+    def sample_prior(
+        self, tokens: Any, seeds: Sequence[int], steps: int | None = None, samples: int = 1
+    ) -> Floats:
         """Draw target embeddings given backbone tokens.
 
         Parameters
@@ -115,6 +115,8 @@ class RunModel:
             One a row; a sample depends on its own seed alone.
         steps : int, optional
             None runs the prior's whole schedule.
+        samples : int
+            Draws that are averaged into one sample, before the SPACE's norm is imposed.
 
         Returns
         -------
@@ -127,7 +129,7 @@ class RunModel:
         """
         if not isinstance(self._inner, HighLevelPredictor):
             raise UsageProblem(f"a {self.kind} run has no prior", where=str(self.run))
-        return self._inner.sample(np.asarray(tokens, dtype=np.float32), seeds, steps)
+        return self._inner.sample(np.asarray(tokens, dtype=np.float32), seeds, steps, samples)
 
     def _checked(self, voxels: Any) -> Floats:
         rows = np.asarray(voxels, dtype=np.float32)

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from mindeye_cli.core.norms import impose_norm
 from mindeye_cli.core.trials import average_trials, image_trials, training_trials
 from mindeye_cli.models.run_model import RunModel
-from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.options import Options, PriorSampling
 from mindeye_cli.reconstruct.plan import Item, spread
 
 Floats = NDArray[np.float32]
@@ -68,35 +68,43 @@ def load_brain(store: Any, subject: Any, options: Options) -> Brain:
 
 
 def predict_items(
-    model: RunModel, brain: Brain, items: tuple[Item, ...], output: str, average: str
-) -> Floats:
-    """One output of a run for each item, repeats combined as asked.
+    model: RunModel,
+    brain: Brain,
+    items: tuple[Item, ...],
+    outputs: tuple[str, ...],
+    average: str,
+) -> dict[str, Floats]:
+    """Outputs of a run for each item, repeats combined as asked; the voxels are read once.
 
     Parameters
     ----------
     model : RunModel
     brain : Brain
     items : tuple of Item
-    output : str
-        `backbone`, `retrieval`, `latent` or `prediction`.
+    outputs : tuple of str
+        Of `backbone`, `retrieval`, `latent`, `prediction`.
     average : {"voxels", "predictions", "none"}
 
     Returns
     -------
-    float32 array (N, ...)
+    dict of float32 arrays (N, ...)
     """
     responses = [brain.responses(item) for item in items]
     if average != "predictions":
         voxels = np.stack([r.mean(axis=0, dtype=np.float64) for r in responses])
-        return model.predict(voxels.astype(np.float32), outputs=(output,))[output]
-    each = model.predict(np.concatenate(responses), outputs=(output,))[output]
+        return model.predict(voxels.astype(np.float32), outputs=outputs)
+    each = model.predict(np.concatenate(responses), outputs=outputs)
     ends = np.cumsum([len(r) for r in responses])[:-1]
-    parts = np.split(each, ends)
-    return np.stack([p.mean(axis=0, dtype=np.float64) for p in parts]).astype(np.float32)
+    return {
+        name: np.stack([p.mean(axis=0, dtype=np.float64) for p in np.split(rows, ends)]).astype(
+            np.float32
+        )
+        for name, rows in each.items()
+    }
 
 
 def semantic(
-    model: RunModel, brain: Brain, items: tuple[Item, ...], average: str
+    model: RunModel, brain: Brain, items: tuple[Item, ...], average: str, prior: PriorSampling
 ) -> tuple[Floats, Floats]:
     """Embeddings for the generator and for the choice.
 
@@ -109,22 +117,23 @@ def semantic(
         What the choice compares candidates with: the projector's embedding, or the prediction.
     """
     if model.kind == "ridge":
-        predicted = predict_items(model, brain, items, "prediction", average)
+        predicted = predict_items(model, brain, items, ("prediction",), average)["prediction"]
         return spread(impose_norm(predicted, model.target_norm), items), predicted
-    backbone = predict_items(model, brain, items, "backbone", average)
+    found = predict_items(model, brain, items, ("backbone", "retrieval"), average)
     seeds = [seed for item in items for seed in item.seeds]
-    samples = model.sample_prior(spread(backbone, items), seeds)
-    return samples, predict_items(model, brain, items, "retrieval", average)
+    tokens = spread(found["backbone"], items)
+    samples = model.sample_prior(tokens, seeds, prior.steps or None, prior.samples)
+    return samples, found["retrieval"]
 
 
-def write_batch(path: Path, arrays: dict[str, Floats]) -> None:
-    """Keep a batch's conditions, whole or not at all."""
+def write_batch(path: Path, arrays: dict[str, Any]) -> None:
+    """Keep what a stage made of a batch, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, partial)
     partial.replace(path)
 
 
-def read_batch(path: Path) -> dict[str, Floats]:
+def read_batch(path: Path) -> dict[str, Any]:
     """Read what :func:`write_batch` kept."""
     return load_file(path)

@@ -6,11 +6,57 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindeye_cli.core.launch import rank, world_size
 from mindeye_cli.core.trials import Split
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
 CONTROLS = ("none", "mean-brain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorSampling:
+    """How the prior is sampled.
+
+    Attributes
+    ----------
+    steps : int
+        A divisor of the prior's schedule, sampled by DDIM; 0 is the whole schedule by the ancestral
+        sampler, as published.
+    samples : int
+        Draws that are averaged into each embedding.
+    """
+
+    steps: int = 0
+    samples: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.samples < 1:
+            raise UsageProblem("prior.steps is at least 0 and prior.samples at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What is traded for memory; it changes no picture.
+
+    Attributes
+    ----------
+    offload : bool
+        Keep only the part of the generator that computes on the accelerator.
+    slicing : bool
+        Attention and autoencoder one row at a time.
+    """
+
+    offload: bool = False
+    slicing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What `--set` changes: settings that few need."""
+
+    prior: PriorSampling = PriorSampling()
+    memory: Memory = Memory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +80,9 @@ class Options:
         generator makes without information about the image.
     shard : (int, int)
         Do every n-th batch from the i-th on; whichever process finishes last writes the manifest.
+        The processes of a launcher share such a part among them.
+    replay : Path or None
+        Manifest whose pictures are drawn again and compared.
     """
 
     store: Path
@@ -56,6 +105,8 @@ class Options:
     keep_candidates: bool = False
     overwrite: bool = False
     shard: tuple[int, int] = (0, 1)
+    details: Details = Details()
+    replay: Path | None = None
 
     def __post_init__(self) -> None:
         if self.average not in AVERAGES:
@@ -88,6 +139,12 @@ class Options:
             raise UsageProblem("the low-level picture needs --low RUN", where=where)
         if not alone and self.high is None:
             raise UsageProblem(f"decoder {self.decoder} needs --high RUN", where="--high")
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """This process's share of the batches: its shard's, or its part of it under a launcher."""
+        index, count = self.shard
+        return index * world_size() + rank(), count * world_size()
 
 
 def _choice(option: str, value: str, choices: tuple[str, ...]) -> UsageProblem:

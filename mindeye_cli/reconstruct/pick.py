@@ -13,14 +13,18 @@ import numpy as np
 
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.reconstruct.choose import Choice, choose
-from mindeye_cli.reconstruct.draw import Records, candidate_file, read_brain, record
-from mindeye_cli.reconstruct.plan import Batch, Item
-from mindeye_cli.reconstruct.save import read_png
+from mindeye_cli.reconstruct.conditions import read_batch
+from mindeye_cli.reconstruct.draw import stage_file
+from mindeye_cli.reconstruct.plan import Batch
+from mindeye_cli.reconstruct.save import candidate_file, record, write_png
+
+Picked = tuple[int, list[dict[str, Any]], dict[str, str]]
+FAILED = "the generator gave values that are not finite"
 
 
 def pick_best(
-    space: str | None, out: Path, batches: list[Batch], errors: dict[str, str]
-) -> Iterator[Records]:
+    space: str | None, out: Path, batches: list[Batch], *, keep: bool
+) -> Iterator[Picked]:
     """Choose among each item's candidates and write the winners.
 
     Parameters
@@ -29,22 +33,27 @@ def pick_best(
         SPACE in which candidates are compared with the brain; None where there is one candidate.
     out : Path
     batches : list of Batch
-    errors : dict
-        Items without candidates; they are left out.
+    keep : bool
+        Write the other candidates too.
 
     Yields
     ------
-    int, list of dict
-        A batch's number and one line of the manifest for each of its pictures.
+    int, list of dict, dict of str
+        A batch's number, one line of the manifest for each of its pictures, and the reason for each
+        item that has none.
     """
     encoder = None if space is None else load_encoder(space)
     for number, items in batches:
-        kept = [k for k, item in enumerate(items) if item.name not in errors]
-        chosen = [items[k] for k in kept]
+        drawn = read_batch(stage_file(out, "drawn", number))
+        brain = read_batch(stage_file(out, "semantic", number))["brain"]
+        fine, pictures = drawn["fine"], drawn["pictures"]
+        chosen = [item for item, good in zip(items, fine, strict=True) if good]
         records = []
-        choices = _choices(encoder, out, chosen, read_brain(out, number)[kept])
-        for item, choice in zip(chosen, choices, strict=True):
-            line = record(item, out, read_png(candidate_file(out, item, choice.best)))
+        choices = _choices(encoder, pictures[fine], brain[fine])
+        for item, choice, row in zip(chosen, choices, pictures[fine], strict=True):
+            for k, picture in enumerate(row if keep else ()):
+                write_png(candidate_file(out, item, k), picture)
+            line = record(item, out, row[choice.best])
             records.append(
                 {
                     **line,
@@ -53,14 +62,13 @@ def pick_best(
                     "agreement": choice.agreement,
                 }
             )
-        yield number, records
+        failed = {item.name: FAILED for item, good in zip(items, fine, strict=True) if not good}
+        yield number, records, failed
 
 
-def _choices(encoder: Any, out: Path, items: list[Item], brain: Any) -> list[Choice]:
-    if encoder is None or not items:
-        return [Choice(0, (), None) for _ in items]
-    pictures = np.stack(
-        [read_png(candidate_file(out, item, k)) for item in items for k in range(len(item.seeds))]
-    )
-    embedded = encoder.encode(pictures)
-    return choose(embedded.reshape(len(items), -1, *embedded.shape[1:]), brain)
+def _choices(encoder: Any, pictures: Any, brain: Any) -> list[Choice]:
+    """Choices for pictures uint8 (N, K, H, W, 3) and embeddings (N, ...)."""
+    if encoder is None or not len(pictures):
+        return [Choice(0, (), None) for _ in pictures]
+    embedded = encoder.encode(np.concatenate(pictures))
+    return choose(embedded.reshape(*pictures.shape[:2], *embedded.shape[1:]), brain)

@@ -9,21 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mindeye_cli.core.atomic import write_json
+from mindeye_cli.core.atomic import write_once
+from mindeye_cli.core.jsonable import dumps
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.reconstruct.options import Options
 from mindeye_store.errors import InvalidInput
 from mindeye_store.files import read_json
 
-PLAN_VERSION = 1
-# Pictures (images x candidates) drawn together: above this the CPU gains nothing more.
-PICTURES_A_BATCH = 64
+PLAN_VERSION = 2
 SEED_LIMIT = 2**31 - 1
 
 
@@ -43,7 +42,11 @@ Batch = tuple[int, tuple[Item, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All items in order, the batch size in items, and what they were made from."""
+    """All items in order, the batch size in items, and what they were made from.
+
+    The batch size follows from the memory of the machine that started, so it is no part of what
+    tells one reconstruction from another.
+    """
 
     items: tuple[Item, ...]
     batch_items: int
@@ -98,18 +101,13 @@ def safe_name(image_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", image_id).lstrip(".") or "image"
 
 
-def batch_items(candidates: int) -> int:
-    """Items in a batch when each has this many candidates."""
-    return max(1, PICTURES_A_BATCH // candidates)
-
-
-def fix_plan(out: Path, plan: Plan) -> bool:
+def fix_plan(out: Path, plan: Plan) -> Plan:
     """Write the plan, or check it against the one that the folder already has.
 
     Returns
     -------
-    bool
-        True when the folder is new.
+    Plan
+        The folder's: its batch size is the one of the first start.
 
     Raises
     ------
@@ -124,28 +122,36 @@ def fix_plan(out: Path, plan: Plan) -> bool:
         "items": [asdict(item) for item in plan.items],
     }
     if not path.exists():
-        # Another shard may be writing the same plan at this moment.
-        if out.exists() and any(not f.name.startswith("plan.json") for f in out.iterdir()):
+        others = out.exists() and [f for f in out.iterdir() if not f.name.startswith(path.name)]
+        # Another shard may have written the plan and gone on at this moment.
+        if others and not path.exists():
             raise InvalidInput(
                 "the folder is not empty and holds no plan of a reconstruction",
                 where=str(out),
                 fix="name another folder, or give --overwrite",
             )
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(path, record)
-        return True
+        if write_once(path, dumps(record, indent=2) + "\n"):
+            return plan
     stored = read_json(path)
-    fresh = json.loads(json.dumps(record))
-    if stored != fresh:
+    fresh = json.loads(dumps(record))
+    if any(stored.get(key) != fresh[key] for key in fresh if key != "batch_items"):
         raise InvalidInput(
-            f"the folder holds another reconstruction: {_difference(stored, fresh)}",
+            f"the folder holds another reconstruction: {difference(stored, fresh)}",
             where=str(path),
             fix="name another folder, or give --overwrite",
         )
-    return False
+    return replace(plan, batch_items=_batch_items(stored, path))
 
 
-def _difference(stored: dict[str, Any], fresh: dict[str, Any]) -> str:
+def _batch_items(stored: dict[str, Any], path: Path) -> int:
+    size = stored.get("batch_items")
+    if not isinstance(size, int) or size < 1:
+        raise InvalidInput("batch_items is no positive whole number", where=str(path))
+    return size
+
+
+def difference(stored: dict[str, Any], fresh: dict[str, Any]) -> str:
+    """Name the first thing in which two records of a plan differ."""
     old, new = stored.get("settings", {}), fresh["settings"]
     changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if changed:

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mindeye_cli.core.atomic import write_json
-from mindeye_cli.core.fingerprint import environment
+from mindeye_cli.core.launch import is_main_rank, together
 from mindeye_cli.core.outcome import Outcome
-from mindeye_cli.models.decoders.registry import decoder_facts
-from mindeye_cli.reconstruct import draw
+from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_facts
+from mindeye_cli.reconstruct import draw, without
+from mindeye_cli.reconstruct.cost import Costs
+from mindeye_cli.reconstruct.ending import batch_file, collect, finish, finished, is_whole, tidy
 from mindeye_cli.reconstruct.options import Options
-from mindeye_cli.reconstruct.pick import pick_best
+from mindeye_cli.reconstruct.pick import Picked, pick_best
 from mindeye_cli.reconstruct.plan import Batch, fix_plan
-from mindeye_cli.reconstruct.save import grid, manifest, read_png, write_png, write_tensors
+from mindeye_cli.reconstruct.replay import as_recorded
 from mindeye_cli.reconstruct.setting import Setting, open_setting
 from mindeye_store import open_store
 from mindeye_store.errors import UsageProblem
-from mindeye_store.files import read_json
 
 
 def reconstruct(options: Options) -> Outcome:
@@ -37,8 +39,9 @@ def reconstruct(options: Options) -> Outcome:
     Returns
     -------
     Outcome
-        Values `n`, `decoder`, `seconds_per_image`, `agreement`; status `partial` when the
-        generator failed on some images, `notneeded` when everything was there.
+        Values `n`, `decoder`, `seconds_per_image`, `agreement`, with a replay also `replay`;
+        status `partial` when the generator failed on some images, `notneeded` when everything was
+        there.
 
     Raises
     ------
@@ -47,28 +50,36 @@ def reconstruct(options: Options) -> Outcome:
     MissingResource
         The store, a run or the generator's weights are absent.
     """
+    with together() as wait:
+        return _reconstruct(options, wait)
+
+
+def _reconstruct(options: Options, wait: Callable[[], object]) -> Outcome:
     started = time.monotonic()
     store = open_store(options.store)
     setting = open_setting(store, options)
-    if options.overwrite:
+    if options.overwrite and is_main_rank():
         _clear(options.out)
-    fix_plan(options.out, setting.plan)
-    finished = options.out / "manifest.json"
-    if finished.exists():
-        record = read_json(finished)
-        return _outcome(options, record, "partial" if record["errors"] else "notneeded")
-    todo = [
-        batch
-        for batch in setting.plan.batches(options.shard)
-        if not _batch_file(options.out, batch[0]).exists()
-    ]
+    wait()
+    plan = as_recorded(setting.plan, options.replay) if options.replay else setting.plan
+    setting = replace(setting, plan=fix_plan(options.out, plan))
+    record = finished(options.out)
+    if record is not None and not record["errors"]:
+        tidy(options.out)
+        return _outcome(options, record, "notneeded")
+    todo = [b for b in setting.plan.batches(options.part) if not is_whole(options.out, b[0])]
+    costs = Costs()
+    for number, records, errors in _draw(setting, options, todo, costs):
+        write_json(batch_file(options.out, number), {"images": records, "errors": errors})
+        if not errors:
+            draw.stage_file(options.out, "drawn", number).unlink(missing_ok=True)
+    wait()
     pictures = sum(len(items) for _, items in todo)
-    for number, records, errors in _draw(setting, options, todo):
-        write_json(_batch_file(options.out, number), {"images": records, "errors": errors})
-    record = _whole(options, setting)
-    record["seconds_per_image"] = (time.monotonic() - started) / max(1, pictures)
-    if record["complete"]:
-        _finish(options, store, record)
+    pace = (time.monotonic() - started) / max(1, pictures)
+    record = {**collect(options, setting, costs), "seconds_per_image": pace}
+    wait()  # The others have read what the main process is about to remove.
+    if is_main_rank():
+        record = finish(options, store, record)
     return _outcome(options, record, "partial" if record["errors"] else "ok")
 
 
@@ -87,63 +98,24 @@ def _clear(out: Path) -> None:
     shutil.rmtree(out)
 
 
-def _draw(setting: Setting, options: Options, todo: list[Batch]) -> Iterator[Any]:
+def _draw(setting: Setting, options: Options, todo: list[Batch], costs: Costs) -> Iterator[Picked]:
     """Yield (number, records, errors) of every batch to do."""
-    out, errors = options.out, dict[str, str]()
+    out = options.out
     if not todo:
         return
-    if options.decoder == "nearest":
-        drawn = draw.nearest(setting, out, todo)
-    elif options.decoder in ("low-level", "latent-rgb"):
-        drawn = draw.low_level(setting, out, todo)
-    else:
-        draw.conditions(setting, out, todo)
-        draw.blurry(setting, out, todo)
-        errors = draw.candidates(setting, out, todo)
-        # The choice is not given the setting: it holds the store, and with it the stimuli.
-        space = decoder_facts(options.decoder).space if options.candidates > 1 else None
-        drawn = pick_best(space, out, todo, errors)
-    names = {number: {item.name for item in items} for number, items in todo}
-    for number, records in drawn:
-        yield number, records, {k: why for k, why in errors.items() if k in names[number]}
-
-
-def _whole(options: Options, setting: Setting) -> dict[str, Any]:
-    """The manifest of what is there: all batches, or those that the shards have done so far."""
-    records, errors, complete = list[Any](), dict[str, str](), True
-    for number, _ in setting.plan.batches():
-        file = _batch_file(options.out, number)
-        if not file.exists():
-            complete = False
-            continue
-        batch = read_json(file)
-        records += batch["images"]
-        errors |= batch["errors"]
-    whole = manifest(setting.plan, records, errors, environment())
-    return {**whole, "store": str(options.store.resolve()), "complete": complete}
-
-
-def _batch_file(out: Path, number: int) -> Path:
-    return out / "batches" / f"{number:05d}.json"
-
-
-def _finish(options: Options, store: Any, record: dict[str, Any]) -> None:
-    """Write the summaries and the manifest, then remove what only the stages needed."""
-    out, records = options.out, record["images"]
-    pictures = [read_png(out / line["file"]) for line in records]
-    if pictures:
-        write_tensors(out / "images.safetensors", pictures)
-        columns = [list(store.images.read([line["image_row"] for line in records])), pictures]
-        blurry = [out / "blurry" / f"{line['name']}.png" for line in records]
-        if options.decoder != "low-level" and all(path.exists() for path in blurry):
-            columns.insert(1, [read_png(path) for path in blurry])
-        write_png(out / "grid.png", grid(columns))
-    write_json(out / "manifest.json", record)
-    folders = (
-        ["stages", "batches"] if options.keep_candidates else ["stages", "batches", "candidates"]
-    )
-    for folder in folders:
-        shutil.rmtree(out / folder, ignore_errors=True)
+    if options.decoder in WITHOUT_GENERATOR:
+        drawing = without.nearest if options.decoder == "nearest" else without.low_level
+        with costs.stage(options.decoder):
+            for number, records in drawing(setting, out, todo):
+                yield number, records, {}
+        return
+    for stage in (draw.embeddings, draw.latents, draw.blurry, draw.candidates):
+        with costs.stage(stage.__name__):
+            stage(setting, out, todo)
+    # The choice is not given the setting: it holds the store, and with it the stimuli.
+    space = decoder_facts(options.decoder).space if options.candidates > 1 else None
+    with costs.stage("choice"):
+        yield from pick_best(space, out, todo, keep=options.keep_candidates)
 
 
 def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:
@@ -159,5 +131,6 @@ def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:
             "agreement": sum(agreements) / len(agreements) if agreements else None,
             "complete": record["complete"],
             "errors": record["errors"],
+            **({"replay": record["replay"]} if "replay" in record else {}),
         },
     )

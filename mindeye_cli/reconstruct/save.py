@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mindeye_cli.core.atomic import write_bytes
+from mindeye_cli.reconstruct.plan import Item, Plan
 
 Pixels = NDArray[np.uint8]
+Records = tuple[int, list[dict[str, Any]]]
 
 GRID_GAP = 2
 GRID_ROWS = 12
@@ -34,17 +35,34 @@ def read_png(path: Path) -> Pixels:
         return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 
+def record(item: Item, out: Path, pixels: Any) -> dict[str, Any]:
+    """Write an item's picture and return its line of the manifest."""
+    file = Path("images") / f"{item.name}.png"
+    write_png(out / file, pixels)
+    return {
+        "name": item.name,
+        "id": item.image_id,
+        "image_row": item.image_row,
+        "trial_row": item.trial_row,
+        "file": str(file),
+        "seeds": list(item.seeds),
+    }
+
+
+def candidate_file(out: Path, item: Item, k: int) -> Path:
+    """Where candidate `k` of an item lies."""
+    return out / "candidates" / item.name / f"{k:02d}.png"
+
+
 def write_tensors(path: Path, pictures: Sequence[Pixels]) -> None:
     """Write all pictures as one safetensors file for other people's metric scripts.
 
     The tensor `images` is (n, 3, H, W) uint8, in the manifest's order.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     stacked = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2))
-    partial = path.with_suffix(".partial")
-    save_file({"images": stacked}, partial)
-    os.replace(partial, path)
+    write_bytes(path, save({"images": stacked}))
 
 
 def grid(columns: Sequence[Sequence[Pixels]]) -> Pixels:
@@ -73,16 +91,18 @@ def grid(columns: Sequence[Sequence[Pixels]]) -> Pixels:
 
 
 def manifest(
-    plan: Any, records: Sequence[dict[str, Any]], errors: dict[str, str], environment: Any
+    plan: Plan, records: Sequence[dict[str, Any]], errors: dict[str, str], environment: Any
 ) -> dict[str, Any]:
     """The record from which every picture can be traced and drawn again."""
     return {
-        "manifest_version": 1,
+        "manifest_version": 2,
         "command": "reconstruct",
         **plan.settings,
+        "batch_items": plan.batch_items,
         "ids": [record["id"] for record in records],
         "image_rows": [record["image_row"] for record in records],
         "images": list(records),
+        "failed": [item.image_id for item in plan.items if item.name in errors],
         "errors": errors,
         "environment": environment,
     }

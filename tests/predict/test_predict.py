@@ -109,6 +109,30 @@ def test_a_prior_sample_depends_on_its_own_seed_alone(made):
     np.testing.assert_allclose(model.sample_prior(tokens[1:2], (6,))[0], three[1], atol=1e-5)
 
 
+def test_prior_samples_may_be_averaged_before_the_norm(made):
+    """The mean of the draws as the prior gives them, its first being the lone sample's own."""
+    model = load_run(made / "high")
+    voxels = np.random.default_rng(0).standard_normal((2, 20)).astype(np.float32)
+    tokens = model.predict(voxels, outputs=("backbone",))["backbone"]
+    lone = model.sample_prior(tokens, (5, 6), steps=10)
+    many = model.sample_prior(tokens, (5, 6), steps=10, samples=40)
+    other = model.sample_prior(tokens, (7, 8), steps=10, samples=40)
+    assert np.linalg.norm(many - other) < 0.5 * np.linalg.norm(lone - other)
+    np.testing.assert_allclose(
+        model.sample_prior(tokens[1:], (6,), steps=10, samples=40)[0], many[1], atol=1e-5
+    )
+
+
+def test_the_backbone_runs_once_for_all_outputs(made, monkeypatch):
+    model = load_run(made / "high")
+    backbone, calls = model._inner.model.backbone, []
+    monkeypatch.setattr(
+        backbone, "forward", lambda x, f=backbone.forward: (calls.append(1), f(x))[1]
+    )
+    model.predict(np.zeros((3, 20), np.float32), outputs=("backbone", "retrieval", "prior"))
+    assert len(calls) == 1
+
+
 def test_low_level_and_ridge(made, tmp_path):
     _, low = run(made, "low", tmp_path / "l.npz")
     assert low["latent"].shape == (6, *tiny.LATENT)

@@ -91,21 +91,20 @@ def test_the_true_pictures_cannot_reach_the_choice(
 def test_an_interrupted_run_leaves_the_same_bytes(
     study: Study, whole: Path, tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped after one picture of the generator's stage, and again while choosing."""
-    from mindeye_cli.reconstruct import draw, pick
+    """Stopped among the low-level pictures, and again while choosing."""
+    from mindeye_cli.reconstruct import save
 
-    written = draw.write_png
+    written = save.write_bytes
     calls = 0
 
-    def stop_after_three(path: Path, pixels: Any) -> None:
+    def stop_twice(path: Path, data: bytes) -> None:
         nonlocal calls
         calls += 1
-        if calls in (8, 17):
+        if calls in (3, 12):
             raise KeyboardInterrupt
-        written(path, pixels)
+        written(path, data)
 
-    monkeypatch.setattr(draw, "write_png", stop_after_three)
-    monkeypatch.setattr(pick, "record", draw.record)
+    monkeypatch.setattr(save, "write_bytes", stop_twice)
     given = arguments(study, tmp_path / "out", "--keep-candidates")
     codes = [call_cli(*given).code for _ in range(3)]
     assert codes == [130, 130, 0]
@@ -114,14 +113,10 @@ def test_an_interrupted_run_leaves_the_same_bytes(
 
 
 def test_shards_equal_the_whole(study: Study, whole: Path, tmp_path: Path, call_cli: Any) -> None:
-    from mindeye_cli.reconstruct import plan
-
     out = tmp_path / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mindeye_cli.reconstruct.setting.batch_items", lambda candidates: 2)
-        assert plan.batch_items(2) != 2
-        first = call_cli(*arguments(study, out, "--shard", "0/2")).json
-        second = call_cli(*arguments(study, out, "--shard", "1/2")).json
+    first = call_cli(*arguments(study, out, "--shard", "0/2")).json
+    second = call_cli(*arguments(study, out, "--shard", "1/2")).json
+    assert json.loads((out / "plan.json").read_text())["batch_items"] == 3
     assert (first["complete"], second["complete"], second["n"]) == (False, True, 5)
     for name in study.ids:
         ours = np.asarray(Image.open(out / "images" / f"{name}.png"), dtype=int)

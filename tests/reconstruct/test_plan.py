@@ -53,8 +53,8 @@ def test_batches_cover_the_items_in_order() -> None:
 
 def test_the_folder_of_another_reconstruction_is_refused(tmp_path: Path) -> None:
     plan = Plan(items_of([1, 2]), 2, {"strength": 0.5})
-    assert fix_plan(tmp_path / "out", plan)
-    assert not fix_plan(tmp_path / "out", plan)
+    assert fix_plan(tmp_path / "out", plan) == plan
+    assert fix_plan(tmp_path / "out", plan) == plan
     other = Plan(items_of([1, 2]), 2, {"strength": 0.6})
     with pytest.raises(InvalidInput, match=r"strength was 0\.5 and is now 0\.6"):
         fix_plan(tmp_path / "out", other)
@@ -72,6 +72,12 @@ def test_select() -> None:
     assert select(Options(**base, limit=2), ids) == [0, 1]
     with pytest.raises(InvalidInput, match="first 'x'"):
         select(Options(**base, ids=("a", "x")), ids)
+
+
+def test_the_first_start_fixes_the_batch_size(tmp_path: Path) -> None:
+    """A machine with other memory goes on with the batches that there are."""
+    fix_plan(tmp_path / "out", Plan(items_of([1, 2, 3]), 2, {}))
+    assert fix_plan(tmp_path / "out", Plan(items_of([1, 2, 3]), 1, {})).batch_items == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,147 @@
+"""A recorded reconstruction drawn again: its settings, and how far the pictures are apart."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mindeye_cli.reconstruct.options import Details, Options, PriorSampling
+from mindeye_cli.reconstruct.plan import Plan, difference
+from mindeye_cli.reconstruct.save import read_png
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
+from mindeye_store.files import read_json
+
+_RECORDED = (
+    "decoder",
+    "strength",
+    "candidates",
+    "steps",
+    "guidance",
+    "average",
+    "split",
+    "subject",
+    "seed",
+    "control",
+)
+_FOLDERS = ("high", "low", "weights")
+
+
+def make_options(replay: Path | None, **given: Any) -> Options:
+    """Options of a command line, or those that a manifest recorded.
+
+    Parameters
+    ----------
+    replay : Path or None
+        A manifest. Runs and weights are looked for where they were, unless others are given; ids,
+        the folder to write and what is traded for memory are the command line's.
+    **given
+        Arguments of `Options`.
+
+    Raises
+    ------
+    UsageProblem
+        An option contradicts the record.
+    MissingResource
+        There is no such manifest.
+    InvalidInput
+        It is none.
+    """
+    if replay is None:
+        return Options(**given)
+    record = read_record(replay)
+    usual = {field.name: field.default for field in fields(Options)}
+    for name in _RECORDED:
+        if given[name] != usual[name] and given[name] != record[name]:
+            raise UsageProblem(
+                f"{given[name]!r} is asked for, {record[name]!r} was recorded",
+                where=f"--{name}",
+                fix="leave it out: --replay takes the recorded settings",
+            )
+        given[name] = record[name]
+    for name in _FOLDERS:
+        recorded = record["folders"].get(name)
+        given[name] = given[name] or (Path(recorded) if recorded else None)
+    given["ids"] = given["ids"] or tuple(dict.fromkeys(record["ids"] + record["failed"]))
+    return Options(**given | {"details": _details(record, given["details"]), "replay": replay})
+
+
+def _details(record: dict[str, Any], given: Details) -> Details:
+    prior = record["prior"]
+    recorded = PriorSampling(**prior) if prior else PriorSampling()
+    if given.prior not in (PriorSampling(), recorded):
+        raise UsageProblem(f"{recorded} was recorded", where="--set prior", fix="leave it out")
+    return Details(prior=recorded, memory=given.memory)
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """Read a manifest that can be replayed.
+
+    Raises
+    ------
+    MissingResource
+        There is no such file.
+    InvalidInput
+        It is no manifest, or one without what a replay needs.
+    """
+    try:
+        record = read_json(file)
+    except FileNotFoundError as problem:
+        raise MissingResource("there is no such manifest", where=str(file)) from problem
+    needed = (*_RECORDED, "prior", "folders", "ids", "failed", "batch_items", "images")
+    lacking = [name for name in needed if name not in record]
+    if lacking:
+        raise InvalidInput(
+            f"no manifest of a reconstruction that can be replayed: it lacks {lacking[0]}",
+            where=str(file),
+        )
+    return record
+
+
+def as_recorded(plan: Plan, file: Path) -> Plan:
+    """The plan with the recorded batch size, if it is the recorded reconstruction's.
+
+    Raises
+    ------
+    InvalidInput
+        A run, the weights, the responses, a setting or a seed is another one.
+    """
+    record = read_record(file)
+    ours = {key: value for key, value in plan.settings.items() if key != "keep_candidates"}
+    theirs = {key: record.get(key) for key in ours}
+    seeds = {line["name"]: tuple(line["seeds"]) for line in record["images"]}
+    other = [item.name for item in plan.items if seeds.get(item.name, item.seeds) != item.seeds]
+    if ours != theirs or other:
+        what = difference({"settings": theirs}, {"settings": ours})
+        raise InvalidInput(f"this is not what was recorded: {what}", where=str(file))
+    return Plan(plan.items, int(record["batch_items"]), plan.settings)
+
+
+def compare(record: dict[str, Any], out: Path, file: Path) -> dict[str, Any]:
+    """How far the pictures drawn are from the recorded ones.
+
+    Returns
+    -------
+    dict
+        `pictures` compared, `identical` ones, `grey_levels` (the largest difference of any value;
+        None where nothing could be compared), `environment` (names of the packages of which another
+        version was recorded).
+    """
+    before = read_record(file)
+    recorded = {line["name"]: file.parent / line["file"] for line in before["images"]}
+    gaps = []
+    for line in record["images"]:
+        if line["name"] not in recorded:
+            continue
+        pair = (read_png(path) for path in (out / line["file"], recorded[line["name"]]))
+        ours, theirs = (picture.astype(np.int16) for picture in pair)
+        gaps.append(int(np.abs(ours - theirs).max()))
+    now, then = record["environment"], before.get("environment", {})
+    return {
+        "pictures": len(gaps),
+        "identical": gaps.count(0),
+        "grey_levels": max(gaps, default=None),
+        "environment": sorted(k for k in {*now, *then} if now.get(k) != then.get(k)),
+    }
