@@ -68,10 +68,11 @@ def test_parts_of_a_batch_add_up_to_it(make_store, tmp_path):
             assert other["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
-def test_recomputed_activations_change_nothing(make_store, tmp_path):
-    store = make_store()
-    train_high_level(high(store, tmp_path / "kept"))
-    train_high_level(high(store, tmp_path / "again", "optim.checkpointing=true"))
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_recomputed_activations_change_nothing(make_store, tmp_path, dropout):
+    store, setting = make_store(), f"prior.dropout={dropout}"
+    train_high_level(high(store, tmp_path / "kept", setting))
+    train_high_level(high(store, tmp_path / "again", setting, "optim.checkpointing=true"))
     assert_close(weights(tmp_path / "kept"), weights(tmp_path / "again"), rtol=1e-5, atol=1e-6)
 
 
