@@ -138,8 +138,9 @@ class InitConfig:
     Attributes
     ----------
     run : str
-        A finished RUN of the same kind and sizes: everything but the input layers is taken from
-        it, and those of subjects that it knows too. Empty draws all weights at random.
+        A RUN of the same kind and sizes, finished or with a checkpoint: everything but the input
+        layers is taken from it, and those of subjects that it knows too. Empty draws all weights
+        at random.
     """
 
     run: str = ""

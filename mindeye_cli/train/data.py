@@ -74,9 +74,10 @@ class TrainingData:
     identity: RunIdentity
 
     @property
-    def nbytes(self) -> int:
-        """Bytes held by responses and targets."""
-        return sum(part.nbytes for part in self.parts)
+    def in_memory(self) -> bool:
+        """Whether all targets are kept in main or device memory."""
+        kept = (t for part in self.parts for t in (part.targets, *part.extras))
+        return all(isinstance(targets, KeptTargets) for targets in kept)
 
     def target_rms(self) -> float:
         """Root mean square of the targets' elements over all training images."""

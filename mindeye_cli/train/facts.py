@@ -40,10 +40,19 @@ class DataFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSizes:
-    """How much a run would read: training items of every subject, and bytes kept in memory."""
+    """How much a run would read.
+
+    Attributes
+    ----------
+    items : tuple of int
+        Training items of every subject.
+    nbytes, voxel_bytes : int
+        Kept in memory in all, and by the responses alone.
+    """
 
     items: tuple[int, ...]
     nbytes: int
+    voxel_bytes: int
 
 
 def describe(store: Store, subjects: Sequence[str], space: str) -> DataFacts:
@@ -76,14 +85,15 @@ def measure(
     if config.keep != "store":
         readers = [open_targets(store, name) for name in spaces]
         per_image = sum(np.dtype(r.dtype).itemsize * int(np.prod(r.shape[1:])) for r in readers)
-    items, nbytes = [], 0
+    items, nbytes, voxel_bytes = [], 0, 0
     for name in subjects:
         subject = store.subject(name)
         trials = training_trials(store, subject, sessions=config.sessions)
         n = len(trials.image_rows)
         items.append(len(split_items(n, config.validation, 0)[0]))
-        nbytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1]) + n * per_image
-    return DataSizes(items=tuple(items), nbytes=nbytes)
+        voxel_bytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1])
+        nbytes += n * per_image
+    return DataSizes(items=tuple(items), nbytes=nbytes + voxel_bytes, voxel_bytes=voxel_bytes)
 
 
 def open_targets(store: Store, space: str) -> Reader:

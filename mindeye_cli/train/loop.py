@@ -51,6 +51,7 @@ def train_steps(
     seed: int,
     run: Path,
     engine: Engine,
+    stop: StopFlag,
     ahead: bool = False,
 ) -> LoopResult:
     """Train to the end, from the run's latest checkpoint where there is one.
@@ -65,6 +66,8 @@ def train_steps(
         The RUN folder, for log and checkpoints.
     engine : Engine
         Device, precision and processes.
+    stop : StopFlag
+        In force since before the data were read.
     ahead : bool
         Draw batches one step ahead (`train/feed.py`).
 
@@ -75,12 +78,13 @@ def train_steps(
     Raises
     ------
     Requeue
-        A stop signal arrived; a checkpoint was written.
+        A stop signal arrived; a checkpoint was written unless no step was done.
     MindeyeError
-        The loss or a weight is not finite; the last good checkpoint is kept.
+        The loss or a weight is not finite; a checkpoint written before is kept.
     """
     worker = _Worker(task, optim, loop, seed, run, engine, ahead)
-    with StopFlag() as stop, track("train", worker.total, unit="steps") as bar:
+    worker.heed(stop)
+    with track("train", worker.total, unit="steps") as bar:
         bar.advance(worker.state.step)
         while worker.state.step < worker.total:
             worker.epoch(stop, bar)
@@ -117,6 +121,11 @@ class _Worker:
         # Asking a GPU for a value makes it wait, so a divergence is looked for now and then.
         self.look_every = 1 if engine.device.type == "cpu" else max(1, loop.log_every)
         self.diverged = torch.full((), -1, device=engine.device)
+
+    def heed(self, stop: StopFlag) -> None:
+        """Stop before the first step where that was asked for meanwhile."""
+        if self.engine.any(stop.is_set):
+            self._stop(stop)
 
     def epoch(self, stop: StopFlag, bar: Bar) -> None:
         """Finish the epoch that the state is in; validate and save where they are due."""
@@ -194,6 +203,7 @@ class _Worker:
         return float(values["loss"]) if looked else None
 
     def _validate(self, moment: Moment) -> None:
+        self._refuse_bad_weights()  # The last validation is of the weights that are kept.
         if not self.engine.is_main:
             return
         self.task.model.eval()
@@ -205,14 +215,17 @@ class _Worker:
             self.state.offer(self.metrics[self.task.score])
         self._log(moment, **{f"validation_{name}": v for name, v in self.metrics.items()})
 
-    def _save(self) -> None:
+    def _refuse_bad_weights(self) -> None:
         self._refuse_divergence()
         if not self.state.finite():
             raise MindeyeError(
                 "a weight is not finite",
                 where=f"{self.run}, step {self.state.step}",
-                fix="lower optim.lr; the last good checkpoint is kept",
+                fix=self._way_on(),
             )
+
+    def _save(self) -> None:
+        self._refuse_bad_weights()
         self._tick()
         if self.engine.is_main:
             checkpoint.save(self.run, self.state.step, *self.state.pack())
@@ -220,8 +233,12 @@ class _Worker:
 
     def _save_and_stop(self, stop: StopFlag) -> None:
         self._save()
+        self._stop(stop)
+
+    def _stop(self, stop: StopFlag) -> None:
+        """Every process comes here once they agreed, whichever got the signal."""
         self.journal.close()
-        stop.raise_requeue(f"{self.run}, step {self.state.step}")
+        stop.raise_requeue(f"{self.run}, step {self.state.step}", agreed=True)
 
     def _refuse_divergence(self) -> None:
         """Stop where a loss was not finite, naming its step and images."""
@@ -237,7 +254,17 @@ class _Worker:
         raise MindeyeError(
             message,
             where=f"step {step}, images {', '.join(ids[:NAMED_IDS])}{more}",
-            fix="lower optim.lr or set optim.clip=1; the last good checkpoint is kept",
+            fix=self._way_on(),
+        )
+
+    def _way_on(self) -> str:
+        """What to do about a divergence: another configuration is another run."""
+        step = checkpoint.latest_step(self.run)
+        if not step:
+            return "no checkpoint is there: add --overwrite, lower optim.lr or set optim.clip=1"
+        return (
+            f"give a new RUN --set init.run={self.run}, which goes on from the weights of step"
+            f" {step}, and a lower optim.lr or optim.clip=1"
         )
 
     def _log(self, moment: Moment, **values: Any) -> None:

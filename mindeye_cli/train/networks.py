@@ -13,6 +13,7 @@ from mindeye_cli.core.config import to_toml
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.runs import finish_run, read_run
 from mindeye_cli.core.sampler import derived_seed
+from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.core.threads import threads
 from mindeye_cli.models.running import compile_parts, save_memory
 from mindeye_cli.train import folder, initial, memory
@@ -23,6 +24,7 @@ from mindeye_cli.train.loop import train_steps
 from mindeye_cli.train.recipes import Config, HighLevelRecipe, LowLevelRecipe, Recipe
 from mindeye_cli.train.request import TrainRequest
 from mindeye_cli.train.study import steps_per_epoch
+from mindeye_cli.train.trackers import refuse_absent
 from mindeye_store import UsageProblem, open_store
 
 # Share of the recomputed activations that exist at once: one layer of the prior's six.
@@ -56,7 +58,7 @@ def train_low_level(request: TrainRequest) -> Outcome:
 
 
 def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
-    """Plan or train one network in its RUN folder."""
+    """Plan or train one network; what can be refused is refused before its RUN folder is made."""
     store = open_store(request.store)
     facts = describe(store, request.subjects, request.space)
     # A raw space's scale follows from its targets, and which targets from the configuration.
@@ -68,39 +70,52 @@ def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
     needs = _plan(recipe, config, sizes, engine)
     if request.dry_run:
         return Outcome(outputs=(), values=needs)
-    source = Path(config.init.run) if config.init.run else None
-    begun = None if source is None else initial.check_source(source, recipe.kind, store)
-    with engine.main_first():
-        data = load_training_data(store, request.subjects, request.space, config.data, extras)
+    finished = folder.finished(request)
+    if not finished:
+        memory.refuse_too_large(needs["bytes"], engine.device, _held(config, sizes, engine))
+        refuse_absent(config.loop.trackers)
+    source = initial.check_source(config.init.run, recipe.kind, store)
+    with StopFlag() as stop, threads(config.loop.threads or None):
+        with engine.main_first():
+            data = load_training_data(store, request.subjects, request.space, config.data, extras)
         config = recipe.resolve(request, facts, data.target_rms())
-        info = folder.start(
-            request,
-            recipe.kind,
-            data.identity,
-            seed=config.seed,
-            n_voxels=facts.n_voxels,
-            config_toml=to_toml(config),
-            origin=initial.origin(source, recipe.files(config)),
-            overwrite=request.overwrite and engine.is_main,
-        )
-    if info.status == "finished":
-        _drop_checkpoints(request.run, engine)
-        return folder.outcome(request.run, info, found=True)
-    memory.refuse_too_large(needs["bytes"], engine.device)
-    with threads(config.loop.threads or None):
-        # The initial weights: drawn from torch's global generator by every layer's constructor.
-        torch.manual_seed(derived_seed(config.seed, "weights"))
-        model = recipe.model(config)
-        recipe.start(config, model)
-        if source is not None and begun is not None:
-            initial.take_over(model, source, begun, request.subjects, data.identity.masks)
-        save_memory(model, config.optim.checkpointing)
-        if config.optim.compile:
-            compile_parts(model)
-        _run(request, recipe, config, model, data, engine, needs["bytes"])
+        model = None if finished else _model(request, recipe, config, source, data)
+        with engine.main_first():
+            info = folder.start(
+                request,
+                recipe.kind,
+                data.identity,
+                seed=config.seed,
+                n_voxels=facts.n_voxels,
+                config_toml=to_toml(config),
+                origin=initial.origin(source, recipe.files(config)),
+                overwrite=request.overwrite and engine.is_main,
+            )
+        if model is not None and info.status != "finished":
+            _run(request, recipe, config, model, data, engine, needs["bytes"], stop)
     engine.wait()
     _drop_checkpoints(request.run, engine)
-    return folder.outcome(request.run, read_run(request.run))
+    return folder.outcome(request.run, read_run(request.run), found=info.status == "finished")
+
+
+def _model(
+    request: TrainRequest,
+    recipe: Recipe,
+    config: Config,
+    source: initial.Source | None,
+    data: TrainingData,
+) -> nn.Module:
+    """The network with the weights it starts from."""
+    # Every layer's constructor draws from torch's global generator.
+    torch.manual_seed(derived_seed(config.seed, "weights"))
+    model = recipe.model(config)
+    recipe.start(config, model)
+    if source is not None:
+        initial.take_over(model, source, request.subjects, data.identity.masks)
+    save_memory(model, config.optim.checkpointing)
+    if config.optim.compile:
+        compile_parts(model)
+    return model
 
 
 def _run(
@@ -111,15 +126,15 @@ def _run(
     data: TrainingData,
     engine: Engine,
     needs: dict[str, int],
+    stop: StopFlag,
 ) -> None:
     """Train, and write the finished run on the main process."""
     kept = config.data.keep
-    resident = kept in ("auto", "device") and (
-        kept == "device" or memory.fits(needs, engine.device, data_on_device=True)
+    resident = kept == "device" or (
+        kept == "auto" and memory.fits(needs, engine.device, data=needs["data"])
     )
     if resident:
         data = data.to(engine.device)
-    in_place = resident or (engine.device.type == "cpu" and kept != "store")
     result = train_steps(
         recipe.task(config, model, data, engine.device),
         config.optim,
@@ -127,7 +142,8 @@ def _run(
         seed=config.seed,
         run=request.run,
         engine=engine,
-        ahead=not in_place,
+        stop=stop,
+        ahead=not (data.in_memory and (resident or engine.device.type == "cpu")),
     )
     if engine.is_main:
         metrics = {**result.metrics, "seconds": result.seconds}
@@ -188,5 +204,15 @@ def _plan(recipe: Recipe, config: Config, sizes: DataSizes, engine: Engine) -> d
     )
     needs["device"] = engine.device.type
     needs["free_bytes"] = memory.free_memory(engine.device)
-    needs["fits"] = memory.fits(needs["bytes"], engine.device, data_on_device=False)
+    held = _held(config, sizes, engine)
+    needs["fits"] = memory.fits(needs["bytes"], engine.device, data=held)
     return needs
+
+
+def _held(config: Config, sizes: DataSizes, engine: Engine) -> int:
+    """Bytes of data that must lie on the computing device, whatever else has no room there."""
+    if config.data.keep == "device":
+        return sizes.nbytes
+    if engine.device.type == "cpu":
+        return sizes.nbytes if config.data.keep == "memory" else sizes.voxel_bytes
+    return 0
