@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from mindeye_cli.core.atomic import (
     remove_abandoned,
     staged_dir,
-    write_bytes,
     write_json,
+    write_stream,
     write_text,
 )
 from mindeye_store.errors import InvalidInput, MindeyeError, MissingResource
@@ -126,11 +126,9 @@ def load(folder: Path) -> Checkpoint:
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write tensors to one safetensors file in one step; the bytes depend on the tensors alone."""
-    from safetensors.torch import save as to_bytes
+    from mindeye_cli.core.tensor_file import write_tensors
 
-    # Clones, because safetensors refuses tensors that share memory and ours may be tied.
-    plain = {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
-    write_bytes(path, to_bytes(plain))
+    write_stream(path, lambda stream: write_tensors(stream, tensors))
 
 
 def load_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:

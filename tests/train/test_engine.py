@@ -128,18 +128,22 @@ def test_an_absent_tracker_is_named(make_store, tmp_path, monkeypatch):
 
 def test_a_full_disk_keeps_the_last_checkpoint(make_store, tmp_path, monkeypatch):
     store, run = make_store(), tmp_path / "run"
-    plain = checkpoint.write_bytes
+    plain = checkpoint.write_stream
 
-    def full(path, data):
-        if "ckpt-6" in str(path):
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        plain(path, data)
+    def full(path, write):
+        def writing(stream):
+            write(stream)
+            if "ckpt-6" in str(path):
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+        plain(path, writing)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "write_bytes", full)
+        patch.setattr(checkpoint, "write_stream", full)
         with pytest.raises(OSError, match="No space left"):
             train_high_level(high(store, run))
     assert checkpoint.latest_step(run) == 3
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"ckpt-3", "LATEST"}
     train_high_level(high(store, run))
     train_high_level(high(store, tmp_path / "whole"))
     assert_same(weights(run), weights(tmp_path / "whole"))
