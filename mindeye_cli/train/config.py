@@ -111,7 +111,8 @@ class LoopConfig:
     Attributes
     ----------
     validate_every, checkpoint_every : int
-        In epochs; both also happen at the end. 0 switches the ones in between off.
+        In epochs; both also happen at the end. 0 switches the ones in between off. Checkpoints
+        that take seconds are written less often, so that they take a twentieth of the time.
     log_every : int
         In steps.
     select : {"last", "best"}

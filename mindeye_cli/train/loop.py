@@ -23,10 +23,12 @@ from mindeye_cli.core.progress import Bar, track
 from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.train.config import LoopConfig, OptimConfig
+from mindeye_cli.train.divergence import Watch
 from mindeye_cli.train.engine import Engine
 from mindeye_cli.train.feed import Feed
 from mindeye_cli.train.journal import Journal
 from mindeye_cli.train.optim import make_optimizer, schedule, set_step
+from mindeye_cli.train.pace import Pace
 from mindeye_cli.train.state import TrainState
 from mindeye_cli.train.study import (
     Batch,
@@ -36,11 +38,8 @@ from mindeye_cli.train.study import (
     steps_per_epoch,
 )
 from mindeye_cli.train.task import LoopResult, Task
-from mindeye_store.errors import MindeyeError
 
 Rows = NDArray[np.int64]
-# Ids named in the message of a failed batch; all of them go to the log.
-NAMED_IDS = 8
 
 
 def train_steps(
@@ -118,9 +117,9 @@ class _Worker:
             self.state.unpack(found)
         self.journal = Journal(run, self.state.step, loop.trackers if engine.is_main else None)
         self.run = run
-        # Asking a GPU for a value makes it wait, so a divergence is looked for now and then.
+        # A GPU is asked for a value now and then only (`train/divergence.py`).
         self.look_every = 1 if engine.device.type == "cpu" else max(1, loop.log_every)
-        self.diverged = torch.full((), -1, device=engine.device)
+        self.watch, self.pace = Watch(run, engine.device), Pace()
 
     def heed(self, stop: StopFlag) -> None:
         """Stop before the first step where that was asked for meanwhile."""
@@ -147,7 +146,8 @@ class _Worker:
         if self.engine.any(stop.is_set) and not last:
             self._save_and_stop(stop)
         if not last and _due(epoch + 1, self.loop.checkpoint_every):
-            self._save()
+            if self.engine.any(self.engine.is_main and self.pace.ready()):
+                self._save()
 
     def result(self) -> LoopResult:
         """What the finished run keeps."""
@@ -190,11 +190,10 @@ class _Worker:
             for name, value in {"loss": loss, **named}.items():
                 values[name] = values.get(name, 0.0) + weight * value.detach()
         values = dict(zip(values, self.engine.mean(torch.stack([*values.values()])), strict=True))
-        bad = (self.diverged < 0) & ~torch.isfinite(values["loss"])
-        self.diverged = torch.where(bad, moment.step, self.diverged)
+        self.watch.note(values["loss"], moment.step)
         looked = _due(moment.step + 1, self.look_every) or moment.step + 1 == self.total
         if looked:
-            self._refuse_divergence()
+            self.watch.refuse(self._named)
         self.engine.step(self.state.optimizer, self.task.model, self.optim.clip)
         self.state.after_step()
         if _due(self.state.step, self.loop.log_every) or self.state.step == self.total:
@@ -203,7 +202,7 @@ class _Worker:
         return float(values["loss"]) if looked else None
 
     def _validate(self, moment: Moment) -> None:
-        self._refuse_bad_weights()  # The last validation is of the weights that are kept.
+        self._refuse_divergence()  # The last validation is of the weights that are kept.
         if not self.engine.is_main:
             return
         self.task.model.eval()
@@ -215,21 +214,17 @@ class _Worker:
             self.state.offer(self.metrics[self.task.score])
         self._log(moment, **{f"validation_{name}": v for name, v in self.metrics.items()})
 
-    def _refuse_bad_weights(self) -> None:
-        self._refuse_divergence()
-        if not self.state.finite():
-            raise MindeyeError(
-                "a weight is not finite",
-                where=f"{self.run}, step {self.state.step}",
-                fix=self._way_on(),
-            )
+    def _refuse_divergence(self) -> None:
+        self.watch.refuse(self._named)
+        self.watch.refuse_weights(self.state.finite(), self.state.step)
 
     def _save(self) -> None:
-        self._refuse_bad_weights()
+        self._refuse_divergence()
         self._tick()
-        if self.engine.is_main:
-            checkpoint.save(self.run, self.state.step, *self.state.pack())
-        self.engine.wait()
+        with self.pace.saving():
+            if self.engine.is_main:
+                checkpoint.save(self.run, self.state.step, *self.state.pack())
+            self.engine.wait()
 
     def _save_and_stop(self, stop: StopFlag) -> None:
         self._save()
@@ -240,32 +235,14 @@ class _Worker:
         self.journal.close()
         stop.raise_requeue(f"{self.run}, step {self.state.step}", agreed=True)
 
-    def _refuse_divergence(self) -> None:
-        """Stop where a loss was not finite, naming its step and images."""
-        step = int(self.diverged)
-        if step < 0:
-            return
+    def _named(self, step: int) -> list[str]:
+        """Image ids of a step whose loss is not finite, which the log gets whole."""
         epoch, number = divmod(step, self.per_epoch)
         batches = epoch_batches(self.task.training.sizes, self.optim.batch, self.seed, epoch)
         ids = self.task.names(batches[number])
-        message = "the loss is not finite"
-        self._log(Moment(step, epoch, self.optim.epochs), error=message, batch=ids)
-        more = f" and {len(ids) - NAMED_IDS} more" if len(ids) > NAMED_IDS else ""
-        raise MindeyeError(
-            message,
-            where=f"step {step}, images {', '.join(ids[:NAMED_IDS])}{more}",
-            fix=self._way_on(),
-        )
-
-    def _way_on(self) -> str:
-        """What to do about a divergence: another configuration is another run."""
-        step = checkpoint.latest_step(self.run)
-        if not step:
-            return "no checkpoint is there: add --overwrite, lower optim.lr or set optim.clip=1"
-        return (
-            f"give a new RUN --set init.run={self.run}, which goes on from the weights of step"
-            f" {step}, and a lower optim.lr or optim.clip=1"
-        )
+        moment = Moment(step, epoch, self.optim.epochs)
+        self._log(moment, error="the loss is not finite", batch=ids)
+        return ids
 
     def _log(self, moment: Moment, **values: Any) -> None:
         self.journal.write(self.state.step, moment.epoch, values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from small_runs import high, weights
 
 from mindeye_cli.core import checkpoint
 from mindeye_cli.core.runs import read_run
-from mindeye_cli.train import loop, memory, networks, trackers
+from mindeye_cli.train import loop, memory, networks, pace, trackers
 from mindeye_cli.train.engine import Engine
 from mindeye_cli.train.networks import train_high_level
 from mindeye_store import MindeyeError, MissingResource, Requeue, UsageProblem
@@ -144,3 +145,27 @@ def test_input_layers_that_start_at_random_are_named(make_store, tmp_path, caplo
         train_high_level(high(store, tmp_path / "run", *settings, subjects=("s1", "s3")))
     assert "s1: input layer of the run to start from" in caplog.text
     assert "s3: input layer random, the run to start from does not know the subject" in caplog.text
+
+
+def test_slow_saves_are_held_back_and_quick_ones_are_not(make_store, tmp_path, monkeypatch):
+    store, saved = make_store(), []
+    plain = checkpoint.save
+
+    def save(run, step, tensors, state):
+        saved.append(step)
+        time.sleep(0.5)
+        return plain(run, step, tensors, state)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    train_high_level(high(store, tmp_path / "quick", "optim.epochs=4"))
+    assert saved == [3, 6, 9]
+    saved.clear()
+    monkeypatch.setattr(pace, "SHORT", 0.25)
+    train_high_level(high(store, tmp_path / "slow", "optim.epochs=4"))
+    assert saved == [3]
+    saved.clear()
+    monkeypatch.setattr(pace, "SHARE", 0.999)
+    train_high_level(high(store, tmp_path / "allowed", "optim.epochs=4"))
+    assert saved == [3, 6, 9]
+    whole, held = weights(tmp_path / "quick"), weights(tmp_path / "slow")
+    assert all(torch.equal(whole[name], held[name]) for name in whole)
