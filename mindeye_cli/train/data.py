@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from mindeye_cli.core import fingerprint
 from mindeye_cli.core.trials import ImageTrials, mask_fingerprint, training_trials
 from mindeye_cli.train.config import DataConfig, Keep
-from mindeye_cli.train.facts import open_targets, split_items
+from mindeye_cli.train.facts import open_targets, split_images
 from mindeye_cli.train.memory import free_memory
 from mindeye_cli.train.responses import KeptTargets, ResponseSet, StoredTargets, Targets
-from mindeye_cli.train.study import StudySet, subject_seeds
+from mindeye_cli.train.study import StudySet
 from mindeye_store import InvalidInput, Reader, Store, Subject, view_space
 
 Rows = NDArray[np.int64]
@@ -80,14 +80,18 @@ class TrainingData:
         return all(isinstance(targets, KeptTargets) for targets in kept)
 
     def target_rms(self) -> float:
-        """Root mean square of the targets' elements over all training images."""
+        """Root mean square of the targets' elements over all training images, to nine digits.
+
+        The last digits depend on the machine and its threads, and a run must find its own
+        configuration again on another one.
+        """
         total, count = 0.0, 0
         for part in self.parts:
             for start in range(0, len(part), CHUNK):
                 rows = part.targets.read(np.arange(start, min(start + CHUNK, len(part))))
                 total += float(rows.double().square().sum())
                 count += rows.numel()
-        return float(np.sqrt(total / count))
+        return float(f"{np.sqrt(total / count):.9g}")
 
     def to(self, device: torch.device) -> TrainingData:
         """The same data on a device."""
@@ -96,9 +100,8 @@ class TrainingData:
     def split(self, share: float, seed: int) -> tuple[StudySet, StudySet, list[str]]:
         """Training items, validation items, and the image ids of the former."""
         train, held, ids = [], [], []
-        seeds = subject_seeds(seed, len(self.parts))
-        for part, names, own in zip(self.parts, self.image_ids, seeds, strict=True):
-            items, rest = split_items(len(part), share, own)
+        splits = split_images([part.image_rows for part in self.parts], share, seed)
+        for part, names, (items, rest) in zip(self.parts, self.image_ids, splits, strict=True):
             train.append(part.take(items))
             held.append(part.take(rest))
             ids += [names[item] for item in items]

@@ -64,7 +64,7 @@ def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
     # A raw space's scale follows from its targets, and which targets from the configuration.
     config = recipe.resolve(request, facts, rms=1.0)
     extras = recipe.extras(config, store)
-    sizes = measure(store, request.subjects, request.space, config.data, extras)
+    sizes = measure(store, request.subjects, request.space, config.data, config.seed, extras)
     _refuse_batch(config, sizes)
     engine = Engine(config.optim.precision)
     needs = _plan(recipe, config, sizes, engine)
@@ -157,6 +157,12 @@ def _drop_checkpoints(run: Path, engine: Engine) -> None:
 
 
 def _refuse_batch(config: Config, sizes: DataSizes) -> None:
+    if not min(sizes.items):
+        raise UsageProblem(
+            "all training images of a subject are held out for validation",
+            where="data.validation",
+            fix="--set data.validation=0 or another seed",
+        )
     if config.optim.batch > sum(sizes.items):
         raise UsageProblem(
             f"a batch of {config.optim.batch} is larger than the {sum(sizes.items)} training"

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 import torch
 from small_runs import high, weights
@@ -14,9 +15,11 @@ from small_runs import high, weights
 from mindeye_cli.core import checkpoint
 from mindeye_cli.core.runs import read_run
 from mindeye_cli.train import loop, memory, networks, pace, trackers
+from mindeye_cli.train.config import DataConfig
+from mindeye_cli.train.data import load_training_data
 from mindeye_cli.train.engine import Engine
 from mindeye_cli.train.networks import train_high_level
-from mindeye_store import MindeyeError, MissingResource, Requeue, UsageProblem
+from mindeye_store import MindeyeError, MissingResource, Requeue, UsageProblem, open_store
 
 
 def after_step(monkeypatch, step, action):
@@ -169,3 +172,48 @@ def test_slow_saves_are_held_back_and_quick_ones_are_not(make_store, tmp_path, m
     assert saved == [3, 6, 9]
     whole, held = weights(tmp_path / "quick"), weights(tmp_path / "slow")
     assert all(torch.equal(whole[name], held[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ("no loss has a weight", ("losses.contrastive=0", "losses.prior=0", "losses.regression=0")),
+        ("data.validation=0", ("loop.select=best", "data.validation=0")),
+        ("loop.validate_every=0", ("loop.select=best", "loop.validate_every=0")),
+    ],
+)
+def test_settings_that_cannot_be_meant(make_store, tmp_path, words, settings):
+    with pytest.raises(UsageProblem, match=words):
+        train_high_level(high(make_store(), tmp_path / "run", *settings))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_found_again_whatever_digits_the_machine_adds(make_store, tmp_path):
+    """The scale of a raw space follows from sums over all targets."""
+    store, run = make_store(), tmp_path / "run"
+    train_high_level(high(store, run))
+    config = run / "config.toml"
+    text = config.read_text()
+    scale = next(line for line in text.splitlines() if line.startswith("scale = "))
+    number = float(scale.removeprefix("scale = "))
+    assert number == pytest.approx(1 / rms(store), rel=1e-8)
+    for digits, same in ((1 + 3e-10, True), (1 + 1e-6, False)):
+        config.write_text(text.replace(scale, f"scale = {number * digits!r}"))
+        if same:
+            assert train_high_level(high(store, run)).status == "notneeded"
+        else:
+            with pytest.raises(UsageProblem, match=r"config\.toml differ"):
+                train_high_level(high(store, run))
+
+
+def rms(path):
+    """Of the targets of s1's training images, in plain numpy."""
+    store = open_store(path)
+    rows = np.arange(6, 30)
+    return np.sqrt(np.square(store.target("array:tokens").read(rows).astype(np.float64)).mean())
+
+
+def test_threads_do_not_decide_the_scale(make_store):
+    data = load_training_data(open_store(make_store()), ("s1",), "array:tokens", DataConfig())
+    found = data.target_rms()
+    assert found == float(f"{found:.9g}")

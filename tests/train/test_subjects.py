@@ -12,6 +12,9 @@ from small_runs import high, weights
 from mindeye_cli.core.runs import read_run
 from mindeye_cli.core.trials import training_trials
 from mindeye_cli.models.run_model import load_run
+from mindeye_cli.train.config import DataConfig
+from mindeye_cli.train.data import load_training_data
+from mindeye_cli.train.facts import measure
 from mindeye_cli.train.networks import train_high_level
 from mindeye_store import InvalidInput, UsageProblem, open_store
 
@@ -28,6 +31,26 @@ def test_two_subjects_train_one_trunk(make_store, tmp_path):
     for name, voxels in (("s1", 20), ("s3", 10)):
         model = load_run(run, name)
         assert model.predict(np.zeros((2, voxels), np.float32))["prior"].shape == (2, 5, 16)
+
+
+def test_subjects_who_saw_the_same_images_validate_on_the_same(make_store, tmp_path):
+    store = open_store(make_store(third=24))
+    data = load_training_data(store, ("s1", "s3"), "array:tokens", DataConfig())
+    train, held, ids = data.split(0.2, 0)
+    assert not set(train.image_rows) & set(held.image_rows)
+    assert len(held) == 2 * 5
+    assert ids == [store.images.ids[row] for row in train.image_rows]
+    sizes = measure(store, ("s1", "s3"), "array:tokens", DataConfig(validation=0.2), 0)
+    assert sizes.items == train.sizes == (19, 19)
+    with pytest.raises(UsageProblem, match="held out"):
+        # The one image of s3 is the first to be held out, whatever the seed.
+        for seed in range(9):
+            setting = ("data.validation=0.9", "optim.batch=2", f"seed={seed}")
+            path = tmp_path / "few.zarr"
+            few = path if path.exists() else make_store("few.zarr", third=1)
+            train_high_level(
+                high(few, tmp_path / "x", *setting, subjects=("s1", "s3"), dry_run=True)
+            )
 
 
 def test_a_new_subject_takes_over_all_but_its_input_layer(make_store, tmp_path):
