@@ -65,7 +65,7 @@ def write_tensors(stream: BinaryIO, tensors: Mapping[str, Tensor]) -> None:
     stream.write(len(text).to_bytes(8, "little") + text)
     for name in names:
         for piece in _pieces(tensors[name]):
-            stream.write(memoryview(piece.view(torch.uint8).numpy()))
+            stream.write(piece.view(torch.uint8).numpy().data)
 
 
 def _pieces(tensor: Tensor) -> Iterator[Tensor]:

@@ -45,6 +45,8 @@ class RunIdentity:
         Of one image.
     image_rows : tuple of int
         Global rows of all training images, those held out for validation included; ascending.
+    image_ids : tuple of str
+        Their ids, by which another store knows them.
     """
 
     voxels: tuple[str, ...]
@@ -53,6 +55,7 @@ class RunIdentity:
     target_norm: str
     target_shape: tuple[int, ...]
     image_rows: tuple[int, ...]
+    image_ids: tuple[str, ...]
     views: tuple[str, ...] = ()
 
 
@@ -151,7 +154,7 @@ def load_training_data(
             )
         )
         names.append([ids[row] for row in trials.image_rows])
-        found.append(identify(subject, voxels, trials.image_rows, readers[0]))
+        found.append(identify(subject, voxels, trials.image_rows, readers[0], ids))
     rows = np.unique(np.concatenate([part.image_rows for part in parts]))
     return TrainingData(
         parts=tuple(parts),
@@ -162,6 +165,7 @@ def load_training_data(
             voxels=tuple(identity.voxels[0] for identity in found),
             masks=tuple(identity.masks[0] for identity in found),
             image_rows=tuple(int(row) for row in rows),
+            image_ids=tuple(ids[row] for row in rows),
         ),
     )
 
@@ -180,9 +184,16 @@ def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) ->
 
 
 def identify(
-    subject: Subject, voxels: NDArray[np.float32], image_rows: Rows, target: Reader
+    subject: Subject,
+    voxels: NDArray[np.float32],
+    image_rows: Rows,
+    target: Reader,
+    ids: Sequence[str],
 ) -> RunIdentity:
-    """Fingerprints of one subject's responses (n, V) to some images, and of their space."""
+    """Fingerprints of one subject's responses (n, V) to some images, and of their space.
+
+    `ids` are those of all images of the store.
+    """
     return RunIdentity(
         voxels=(fingerprint.of_array(voxels),),
         masks=(mask_fingerprint(subject),),
@@ -190,6 +201,7 @@ def identify(
         target_norm=str(target.attrs["norm"]),
         target_shape=tuple(target.shape[1:]),
         image_rows=tuple(int(row) for row in image_rows),
+        image_ids=tuple(ids[row] for row in image_rows),
     )
 
 

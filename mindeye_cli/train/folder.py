@@ -75,6 +75,7 @@ def start(
             "origin": origin,
             "views": list(identity.views),
             "trained_images": list(identity.image_rows),
+            "trained_ids": list(identity.image_ids),
             "target_norm": identity.target_norm,
             "target_shape": list(identity.target_shape),
         },

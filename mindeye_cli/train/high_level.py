@@ -30,7 +30,7 @@ from mindeye_cli.train.study import Batch, Mixing, Moment, Share, StudySet
 
 Rows = NDArray[np.int64]
 CPU = torch.device("cpu")
-VALIDATION_BATCH = 64  # images whose prior loss is computed at once
+VALIDATION_BATCH = 64  # images in the projector or the prior at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +203,11 @@ class HighLevelTask:
         targets = self._tokens(self.validation.targets(items))
         metrics: dict[str, float] = {}
         if self.config.losses.contrastive > 0.0:
-            retrieved = self.model.projector(tokens).float().cpu()
+            # In parts: the projector's activations are several times as large as its output.
+            parts = [
+                self.model.projector(part).float().cpu() for part in tokens.split(VALIDATION_BATCH)
+            ]
+            retrieved = torch.cat(parts)
             similarity = cosine(retrieved.numpy(), targets.cpu().numpy())
             metrics["image_top1"] = float(expected_top(*places(similarity, items), 1).mean())
             metrics["brain_top1"] = float(expected_top(*places(similarity.T, items), 1).mean())

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mindeye_cli.core.checkpoint import latest_tensors, load_tensors
 from mindeye_cli.core.fingerprint import of_file
 from mindeye_cli.core.runs import MODEL, Kind, RunInfo, read_run
-from mindeye_cli.core.trials import test_images_any_subject
+from mindeye_cli.core.trials import test_images_any_subject, trained_rows
 from mindeye_store import InvalidInput, MissingResource, Store, UsageProblem
 
 logger = logging.getLogger("mindeye")
@@ -74,12 +74,11 @@ def check_source(name: str, kind: Kind, store: Store) -> Source | None:
             where=f"init.run={source}",
             fix=f"name a run of `mindeye train {kind}` that is finished or has a checkpoint",
         )
-    trained = np.asarray(info.details.get("trained_images", ()), dtype=np.int64)
-    if not len(trained):
+    if not (info.details.get("trained_ids") or info.details.get("trained_images")):
         logger.warning(
             "%s does not say which images trained it: check that no test image did", source
         )
-    seen = np.intersect1d(trained, test_images_any_subject(store))
+    seen = np.intersect1d(trained_rows(info, store), test_images_any_subject(store))
     if len(seen):
         raise InvalidInput(
             f"it was trained on {len(seen)} images that are test images in this store,"

@@ -14,8 +14,9 @@ from small_runs import PLAIN, assert_close, assert_same, high, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mindeye_cli.core import checkpoint
+from mindeye_cli.models.projector import TokenProjector
 from mindeye_cli.models.running import compile_parts
-from mindeye_cli.train import loop, memory
+from mindeye_cli.train import data, high_level, loop, memory
 from mindeye_cli.train.networks import train_high_level
 from mindeye_store import MissingResource, Requeue, UsageProblem
 
@@ -74,6 +75,36 @@ def test_recomputed_activations_change_nothing(make_store, tmp_path, dropout):
     train_high_level(high(store, tmp_path / "kept", setting))
     train_high_level(high(store, tmp_path / "again", setting, "optim.checkpointing=true"))
     assert_close(weights(tmp_path / "kept"), weights(tmp_path / "again"), rtol=1e-5, atol=1e-6)
+
+
+def test_validation_goes_through_the_networks_in_parts(make_store, tmp_path, monkeypatch):
+    store, sizes = make_store(), []
+    whole = train_high_level(high(store, tmp_path / "whole")).values["metrics"]
+    plain = TokenProjector.forward
+    monkeypatch.setattr(
+        TokenProjector,
+        "forward",
+        lambda self, x: (sizes.append((self.training, len(x))), plain(self, x))[1],
+    )
+    monkeypatch.setattr(high_level, "VALIDATION_BATCH", 2)
+    parts = train_high_level(high(store, tmp_path / "parts")).values["metrics"]
+    assert [size for training, size in sizes if not training] == [2, 2, 1] * 3
+    for name in ("top1", "prior"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-5)
+
+
+def test_targets_without_room_in_memory_are_read_ahead(make_store, tmp_path, monkeypatch):
+    """`auto` on a CPU: reading them in the step would keep it waiting."""
+    asked, plain = [], loop.Feed.__init__
+    monkeypatch.setattr(
+        loop.Feed, "__init__", lambda self, ahead: (asked.append(ahead), plain(self, ahead))[1]
+    )
+    store = make_store()
+    train_high_level(high(store, tmp_path / "kept"))
+    monkeypatch.setattr(data, "MEMORY_SHARE", 0.0)
+    train_high_level(high(store, tmp_path / "stored"))
+    assert asked == [False, True]
+    assert_same(weights(tmp_path / "kept"), weights(tmp_path / "stored"))
 
 
 def test_targets_read_from_the_store_ahead_of_the_step_change_nothing(make_store, tmp_path):
