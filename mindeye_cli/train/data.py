@@ -14,17 +14,18 @@ import torch
 from numpy.typing import NDArray
 
 from mindeye_cli.core import fingerprint
+from mindeye_cli.core.launch import processes_here
 from mindeye_cli.core.trials import ImageTrials, mask_fingerprint, training_trials
 from mindeye_cli.train.config import DataConfig, Keep
-from mindeye_cli.train.facts import open_targets, split_images
+from mindeye_cli.train.facts import open_targets, open_views, split_images
 from mindeye_cli.train.memory import free_memory
 from mindeye_cli.train.responses import KeptTargets, ResponseSet, StoredTargets, Targets
 from mindeye_cli.train.study import StudySet
-from mindeye_store import InvalidInput, Reader, Store, Subject, view_space
+from mindeye_store import InvalidInput, Reader, Store, Subject
 
 Rows = NDArray[np.int64]
 CHUNK = 512  # images read at once where all targets are passed through
-MEMORY_SHARE = 0.6  # of the free memory, for targets
+MEMORY_SHARE = 0.6  # of the free memory, for the targets of all processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +131,7 @@ def load_training_data(
     InvalidInput
         Targets and images disagree, or a value is not finite.
     """
-    views = [view_space(space, k) for k in range(1, config.views + 1)]
-    readers = tuple(open_targets(store, name) for name in (space, *views))
+    readers = open_views(store, space, config.views)
     others = [(name, open_targets(store, name)) for name in extras]
     parts, names, found = [], [], []
     ids = store.images.ids
@@ -174,7 +174,8 @@ def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) ->
     """Targets of some images, in memory where they fit."""
     size = len(readers) * len(rows) * int(np.prod(readers[0].shape[1:]))
     needed = size * np.dtype(readers[0].dtype).itemsize
-    if keep == "store" or (keep == "auto" and needed > MEMORY_SHARE * free_memory()):
+    room = MEMORY_SHARE * free_memory() / processes_here()
+    if keep == "store" or (keep == "auto" and needed > room):
         # Every value was checked when it was written.
         return StoredTargets(readers, rows)
     found = [reader.read(rows) for reader in readers]

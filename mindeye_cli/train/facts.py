@@ -84,10 +84,10 @@ def measure(
 
     `seed` is the run's, which chooses the images held out.
     """
-    spaces = (space, *(view_space(space, k) for k in range(1, config.views + 1)), *extras)
     per_image = 0
     if config.keep != "store":
-        readers = [open_targets(store, name) for name in spaces]
+        readers = open_views(store, space, config.views)
+        readers += tuple(open_targets(store, name) for name in extras)
         per_image = sum(np.dtype(r.dtype).itemsize * int(np.prod(r.shape[1:])) for r in readers)
     shown, nbytes, voxel_bytes = [], 0, 0
     for name in subjects:
@@ -119,6 +119,16 @@ def open_targets(store: Store, space: str) -> Reader:
             fix=prepare_command(store.path, space),
         )
     return target
+
+
+def open_views(store: Store, space: str, views: int) -> tuple[Reader, ...]:
+    """Open a space's plain targets and those of its augmented views; raises as `open_targets`.
+
+    The last view is looked for first: the command that makes it makes all before it.
+    """
+    plain = open_targets(store, space)
+    later = [open_targets(store, view_space(space, k)) for k in range(views, 0, -1)]
+    return (plain, *reversed(later))
 
 
 def split_items(n: int, share: float, seed: int) -> tuple[Rows, Rows]:

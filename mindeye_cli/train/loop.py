@@ -22,6 +22,7 @@ from mindeye_cli.core import checkpoint
 from mindeye_cli.core.progress import Bar, track
 from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.signals import StopFlag
+from mindeye_cli.train.batch import Batch, Moment, share_of
 from mindeye_cli.train.config import LoopConfig, OptimConfig
 from mindeye_cli.train.divergence import Watch
 from mindeye_cli.train.engine import Engine
@@ -30,13 +31,7 @@ from mindeye_cli.train.journal import Journal
 from mindeye_cli.train.optim import make_optimizer, schedule, set_step
 from mindeye_cli.train.pace import Pace
 from mindeye_cli.train.state import TrainState
-from mindeye_cli.train.study import (
-    Batch,
-    Moment,
-    epoch_batches,
-    share_of,
-    steps_per_epoch,
-)
+from mindeye_cli.train.study import epoch_batches, steps_per_epoch
 from mindeye_cli.train.task import LoopResult, Task
 
 Rows = NDArray[np.int64]

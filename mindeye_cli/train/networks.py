@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,16 +18,13 @@ from mindeye_cli.models.running import compile_parts, save_memory
 from mindeye_cli.train import folder, initial, memory
 from mindeye_cli.train.data import TrainingData, load_training_data
 from mindeye_cli.train.engine import Engine
-from mindeye_cli.train.facts import DataSizes, describe, measure
+from mindeye_cli.train.facts import describe, measure
 from mindeye_cli.train.loop import train_steps
+from mindeye_cli.train.planning import bytes_held, make_plan, refuse_batch
 from mindeye_cli.train.recipes import Config, HighLevelRecipe, LowLevelRecipe, Recipe
 from mindeye_cli.train.request import TrainRequest
-from mindeye_cli.train.study import steps_per_epoch
 from mindeye_cli.train.trackers import refuse_absent
-from mindeye_store import UsageProblem, open_store
-
-# Share of the recomputed activations that exist at once: one layer of the prior's six.
-RECOMPUTED = 6
+from mindeye_store import open_store
 
 
 def train_high_level(request: TrainRequest) -> Outcome:
@@ -65,14 +61,14 @@ def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
     config = recipe.resolve(request, facts, rms=1.0)
     extras = recipe.extras(config, store)
     sizes = measure(store, request.subjects, request.space, config.data, config.seed, extras)
-    _refuse_batch(config, sizes)
+    refuse_batch(config, sizes)
     engine = Engine(config.optim.precision)
-    needs = _plan(recipe, config, sizes, engine)
+    needs = make_plan(recipe, config, sizes, engine)
     if request.dry_run:
         return Outcome(outputs=(), values=needs)
     finished = folder.finished(request)
     if not finished:
-        memory.refuse_too_large(needs["bytes"], engine.device, _held(config, sizes, engine))
+        memory.refuse_too_large(needs["bytes"], engine.device, bytes_held(config, sizes, engine))
         refuse_absent(config.loop.trackers)
     source = initial.check_source(config.init.run, recipe.kind, store)
     with StopFlag() as stop, threads(config.loop.threads or None):
@@ -154,71 +150,3 @@ def _drop_checkpoints(run: Path, engine: Engine) -> None:
     """A finished run is never continued, and its checkpoints hold the moments too."""
     if engine.is_main and (run / "checkpoints").exists():
         shutil.rmtree(run / "checkpoints")
-
-
-def _refuse_batch(config: Config, sizes: DataSizes) -> None:
-    if not min(sizes.items):
-        raise UsageProblem(
-            "all training images of a subject are held out for validation",
-            where="data.validation",
-            fix="--set data.validation=0 or another seed",
-        )
-    if config.optim.batch > sum(sizes.items):
-        raise UsageProblem(
-            f"a batch of {config.optim.batch} is larger than the {sum(sizes.items)} training"
-            " images",
-            where="optim.batch",
-            fix=f"--set optim.batch={sum(sizes.items)}",
-        )
-    if config.optim.batch < len(sizes.items):
-        raise UsageProblem(
-            f"a batch of {config.optim.batch} cannot hold {len(sizes.items)} subjects",
-            where="optim.batch",
-            fix=f"--set optim.batch={32 * len(sizes.items)}",
-        )
-
-
-def _plan(recipe: Recipe, config: Config, sizes: DataSizes, engine: Engine) -> dict[str, Any]:
-    """Parameters, steps and bytes of one process; refuses parts that leave a process idle."""
-    optim = config.optim
-    steps = steps_per_epoch(sizes.items, optim.batch)
-    smallest = sum(sizes.items) // steps // optim.accumulate
-    if smallest < engine.world:
-        raise UsageProblem(
-            f"batches of {optim.batch} in {optim.accumulate} parts leave some of the"
-            f" {engine.world} processes without a sample",
-            where="optim.batch",
-            fix="a larger optim.batch or a smaller optim.accumulate",
-        )
-    share = -(-optim.batch // (optim.accumulate * engine.world))
-    with torch.device("meta"):
-        model = recipe.model(config)
-    model.train()
-    activations = memory.activation_bytes(model, lambda: recipe.example(config, model, share))
-    if optim.checkpointing:
-        save_memory(model, True)
-        kept = memory.activation_bytes(model, lambda: recipe.example(config, model, share))
-        # Pieces are computed again one at a time; the largest is a layer's, or the projector.
-        activations = kept + (activations - kept) // RECOMPUTED
-    needs = memory.plan(
-        model,
-        optim,
-        config.loop,
-        activations=activations,
-        data_bytes=sizes.nbytes,
-        steps=steps * optim.epochs,
-    )
-    needs["device"] = engine.device.type
-    needs["free_bytes"] = memory.free_memory(engine.device)
-    held = _held(config, sizes, engine)
-    needs["fits"] = memory.fits(needs["bytes"], engine.device, data=held)
-    return needs
-
-
-def _held(config: Config, sizes: DataSizes, engine: Engine) -> int:
-    """Bytes of data that must lie on the computing device, whatever else has no room there."""
-    if config.data.keep == "device":
-        return sizes.nbytes
-    if engine.device.type == "cpu":
-        return sizes.nbytes if config.data.keep == "memory" else sizes.voxel_bytes
-    return 0

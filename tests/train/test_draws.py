@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from mindeye_cli.train.batch import share_of
 from mindeye_cli.train.config import OptimConfig
 from mindeye_cli.train.draws import CONVEX_SHARE, MEAN_SHARE, repeat_weights
 from mindeye_cli.train.facts import split_images, split_items
 from mindeye_cli.train.optim import schedule
-from mindeye_cli.train.study import epoch_batches, share_of
+from mindeye_cli.train.study import epoch_batches
 
 COUNTS = np.array([3, 1, 2, 3, 2])
 

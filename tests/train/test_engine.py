@@ -17,8 +17,9 @@ from mindeye_cli.core import checkpoint
 from mindeye_cli.models.projector import TokenProjector
 from mindeye_cli.models.running import compile_parts
 from mindeye_cli.train import data, high_level, loop, memory
+from mindeye_cli.train.config import DataConfig
 from mindeye_cli.train.networks import train_high_level
-from mindeye_store import MissingResource, Requeue, UsageProblem
+from mindeye_store import MissingResource, Requeue, UsageProblem, open_store
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -107,6 +108,15 @@ def test_targets_without_room_in_memory_are_read_ahead(make_store, tmp_path, mon
     assert_same(weights(tmp_path / "kept"), weights(tmp_path / "stored"))
 
 
+def test_processes_on_one_machine_share_its_memory(make_store, monkeypatch):
+    store = open_store(make_store())
+    monkeypatch.setattr(data, "free_memory", lambda: 4 * 24 * 5 * 16 * 3)
+    for processes, kept in ((1, True), (4, False)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        found = data.load_training_data(store, ("s1",), "array:tokens", DataConfig())
+        assert found.in_memory == kept
+
+
 def test_targets_read_from_the_store_ahead_of_the_step_change_nothing(make_store, tmp_path):
     store = make_store()
     train_high_level(high(store, tmp_path / "memory"))
@@ -135,6 +145,23 @@ def test_a_run_that_cannot_fit_is_refused_with_its_numbers(make_store, tmp_path,
     assert train_high_level(high(store, tmp_path / "run", dry_run=True)).values["fits"] is False
     with pytest.raises(UsageProblem, match=r"needs 0\.0 GiB \(weights .*lean"):
         train_high_level(high(store, tmp_path / "run"))
+
+
+def test_the_plan_counts_what_a_cpu_holds(make_store, tmp_path, monkeypatch):
+    """Responses lie in main memory however targets are kept; averaged weights take two copies."""
+    store, run = make_store(), tmp_path / "run"
+    subject = open_store(store).subject("s1")
+    responses = 4 * 20 * int(np.sum(np.asarray(subject.split) == 0))
+    plan = train_high_level(high(store, run, "data.keep=store", dry_run=True)).values
+    assert plan["bytes"]["data"] == responses
+    for spare, fits in ((-2, False), (2, True)):
+        free = int(plan["bytes"]["total"] / memory.SPARE) + spare
+        monkeypatch.setattr(memory, "free_memory", lambda device=None, free=free: free)
+        for keep in ("store", "auto"):
+            again = high(store, run, f"data.keep={keep}", dry_run=True)
+            assert train_high_level(again).values["fits"] is fits
+    averaged = train_high_level(high(store, run, "optim.ema=0.9", dry_run=True)).values["bytes"]
+    assert averaged["copies"] == plan["bytes"]["copies"] + 2 * averaged["weights"]
 
 
 def test_tensorboard_gets_the_numbers_of_the_log(make_store, tmp_path):
