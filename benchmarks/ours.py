@@ -17,29 +17,24 @@ from transcription.sizes import Sizes
 
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
-from mindeye_cli.models.losses import Mix, softclip_temperature
+from mindeye_cli.models.losses import Mix
 from mindeye_cli.models.prior import PriorConfig
 from mindeye_cli.models.prior.attention import rotary_angles
 from mindeye_cli.models.prior.draws import PriorDraws, draw_prior
 from mindeye_cli.models.published import from_published
 from mindeye_cli.models.running import compile_parts, save_memory
+from mindeye_cli.train.batch import Batch, Mixing, Moment, share_of
 from mindeye_cli.train.config import DataConfig, OptimConfig, Precision
 from mindeye_cli.train.draws import draw_responses
 from mindeye_cli.train.engine import Engine
 from mindeye_cli.train.high_level import HighLevelTask, HighLevelTraining, HighLossConfig
 from mindeye_cli.train.optim import make_optimizer
+from mindeye_cli.train.pace import SHARE
 from mindeye_cli.train.responses import KeptTargets, ResponseSet
-from mindeye_cli.train.study import (
-    Batch,
-    Mixing,
-    Moment,
-    StudySet,
-    epoch_batches,
-    share_of,
-    steps_per_epoch,
-)
+from mindeye_cli.train.study import StudySet, epoch_batches, steps_per_epoch
 
 SEED = 0
+SAVES = SHARE  # of a training's time, at most
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -119,7 +114,11 @@ class Ours:
         return self.task.loss(self.wrapped, self.fetch(step), self.moment(step))
 
     def step(self) -> None:
-        """Loss, gradients and update of the next step."""
+        """Loss, gradients and update of the next step.
+
+        The loop's step does more: it keys dropout, sets the rates, and now and then logs, looks
+        for a divergence, validates and saves.
+        """
         loss, _ = self.loss(self.step_number)
         self.optimizer.zero_grad(set_to_none=True)
         self.engine.backward(loss)
@@ -159,13 +158,10 @@ class Ours:
 
     def temperature(self, step: int) -> float | None:
         """SoftCLIP's temperature at a step; None in the BiMixCo phase."""
-        losses, at = self.config.losses, self.moment(step)
-        mixing = self.task.mixing_epochs(at.epochs)
-        if at.epoch < mixing:
+        at = self.moment(step)
+        if at.epoch < self.task.mixing_epochs(at.epochs):
             return None
-        return softclip_temperature(
-            at.epoch - mixing, at.epochs - mixing, losses.softclip_start, losses.softclip_end
-        )
+        return self.task.temperature(at)
 
     def _per_epoch(self) -> int:
         return steps_per_epoch(self.study.sizes, self.config.optim.batch)

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from floors import floors
-from ours import DTYPES
+from ours import DTYPES, SAVES
 from transcription.losses import Transcription
 from transcription.sizes import Sizes
 from worker import PARTS, Settings, Worker, write_data
@@ -91,6 +91,10 @@ def report(sizes: Sizes, settings: Settings, found: dict[str, Any]) -> dict[str,
     ours = found["ours"]
     device = torch.device(settings.device)
     limits = floors(sizes, parameters, device, DTYPES[settings.precision])
+    hours = {
+        str(images): EPOCHS * -(-images // sizes.batch) * ours["step_ms"] / 3.6e6
+        for images in IMAGES
+    }
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu, one thread",
         "torch": torch.__version__,
@@ -104,10 +108,8 @@ def report(sizes: Sizes, settings: Settings, found: dict[str, Any]) -> dict[str,
         "floors": limits,
         "compute_floor_share": limits["compute_ms"] / ours["step_ms"],
         "memory_floor_share": limits["memory_ms"] / ours["step_ms"],
-        "hours": {
-            str(images): EPOCHS * -(-images // sizes.batch) * ours["step_ms"] / 3.6e6
-            for images in IMAGES
-        },
+        "hours": hours,
+        "hours_with_saves": {images: value / (1 - SAVES) for images, value in hours.items()},
     }
     if "transcription" in found:
         theirs = found["transcription"]
@@ -143,6 +145,8 @@ def show(result: dict[str, Any]) -> None:
     )
     hours = ", ".join(f"{value:.2f} for {images}" for images, value in result["hours"].items())
     print(f"{EPOCHS} epochs at these sizes, hours by number of images: {hours}")
+    saves = ", ".join(f"{v:.2f} for {n}" for n, v in result["hours_with_saves"].items())
+    print(f"with checkpoints, which take at most {SAVES:.0%} of the time: {saves}")
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from mindeye_cli.core.jsonable import dumps
@@ -21,12 +21,17 @@ from mindeye_store.errors import UsageProblem
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step; the parent folder is made when absent."""
+    write_stream(path, lambda stream: stream.write(data))
+
+
+def write_stream(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Replace `path` in one step by what `write` puts into the open file it is given."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent, path.name)
     beside = _beside(path)
     try:
         with beside.open("wb") as stream:
-            stream.write(data)
+            write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)

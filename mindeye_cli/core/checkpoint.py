@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from mindeye_cli.core.atomic import (
     remove_abandoned,
     staged_dir,
-    write_bytes,
     write_json,
+    write_stream,
     write_text,
 )
 from mindeye_store.errors import InvalidInput, MindeyeError, MissingResource
@@ -28,6 +28,7 @@ from mindeye_store.errors import InvalidInput, MindeyeError, MissingResource
 if TYPE_CHECKING:
     import torch
 
+TENSORS = "tensors.safetensors"
 KEEP = 2  # The newest and one to fall back on by hand.
 
 
@@ -75,7 +76,7 @@ def save(
     if target.exists() and _pointer(run) == target.name:
         return target  # The same step again, after a resume that had nothing to add.
     with staged_dir(target, overwrite=True) as staged:
-        save_tensors(staged / "tensors.safetensors", tensors)
+        save_tensors(staged / TENSORS, tensors)
         write_json(staged / "state.json", {"step": step, **state})
     write_text(folder / "LATEST", target.name + "\n")
     for old in sorted(folder.glob("ckpt-*"), key=_step)[:-keep]:
@@ -102,6 +103,12 @@ def latest_step(run: Path) -> int:
     return 0 if name is None else _step(Path(name))
 
 
+def latest_tensors(run: Path) -> Path | None:
+    """The tensors' file of the checkpoint that `LATEST` names; None before the first one."""
+    name = _pointer(run)
+    return None if name is None else run / "checkpoints" / name / TENSORS
+
+
 def load(folder: Path) -> Checkpoint:
     """Read one checkpoint folder.
 
@@ -114,20 +121,18 @@ def load(folder: Path) -> Checkpoint:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
         raise _unreadable(folder / "state.json", problem) from problem
-    return Checkpoint(folder, state["step"], load_tensors(folder / "tensors.safetensors"), state)
+    return Checkpoint(folder, state["step"], load_tensors(folder / TENSORS), state)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write tensors to one safetensors file in one step; the bytes depend on the tensors alone."""
-    from safetensors.torch import save as to_bytes
+    from mindeye_cli.core.tensor_file import write_tensors
 
-    # Clones, because safetensors refuses tensors that share memory and ours may be tied.
-    plain = {name: tensors[name].detach().cpu().contiguous().clone() for name in sorted(tensors)}
-    write_bytes(path, to_bytes(plain))
+    write_stream(path, lambda stream: write_tensors(stream, tensors))
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read one safetensors file.
+def load_tensors(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """Read one safetensors file: the tensors whose names begin with `prefix`, without it.
 
     Raises
     ------
@@ -136,11 +141,12 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     InvalidInput
         When it is truncated or not safetensors.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as problem:
         raise _unreadable(path, problem) from problem
 

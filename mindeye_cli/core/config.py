@@ -8,6 +8,7 @@ None is written as the string "none".
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Config = TypeVar("Config", bound=DataclassInstance)
 else:
     Config = TypeVar("Config")
+SAME_NUMBER = 1e-8  # relative difference of two numbers that count as one
 
 
 def load_config(
@@ -83,6 +85,22 @@ def from_toml(cls: type[Config], text: str, *, where: str = "config.toml") -> Co
 def to_toml(config: DataclassInstance) -> str:
     """TOML text of a configuration, every field included, defaults too."""
     return tomli_w.dumps(_plain(config))
+
+
+def same_settings(one: str, other: str) -> bool:
+    """Whether two TOML texts agree; a number that follows from data may differ in its last digits.
+
+    Which digits those are depends on the machine and on its number of threads.
+    """
+    return one == other or _close(tomllib.loads(one), tomllib.loads(other))
+
+
+def _close(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_close(one[key], other[key]) for key in one)
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=SAME_NUMBER)
+    return bool(one == other)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -21,6 +21,11 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def processes_here() -> int:
+    """Number of processes of one launch on this machine; all of them where it is not told."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", world_size()))
+
+
 def is_main_rank() -> bool:
     """Whether this process prints, writes manifests and applies retention."""
     return rank() == 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mindeye_cli.core.atomic import fsync_folder, write_bytes, write_json, write_text
+from mindeye_cli.core.config import same_settings
 from mindeye_cli.core.fingerprint import environment
 from mindeye_cli.core.jsonable import dumps, to_jsonable
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
@@ -257,7 +258,7 @@ def _same_run(path: Path, info: RunInfo, config_toml: str) -> RunInfo:
     details = wanted["details"].items()
     wanted["details"] = {key: value for key, value in details if key in recorded["details"]}
     differ = [name for name in _IDENTITY if recorded[name] != wanted[name]]
-    if (path / CONFIG).read_text(encoding="utf-8") != config_toml:
+    if not same_settings((path / CONFIG).read_text(encoding="utf-8"), config_toml):
         differ.append(CONFIG)
     if differ:
         raise UsageProblem(

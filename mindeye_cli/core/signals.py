@@ -44,17 +44,20 @@ class StopFlag:
         """Whether a stop was asked for."""
         return self.received is not None
 
-    def raise_requeue(self, where: str) -> None:
+    def raise_requeue(self, where: str, *, agreed: bool = False) -> None:
         """Raise `Requeue` when a stop was asked for; call it after saving.
 
         Parameters
         ----------
         where : str
             The run and step that were saved.
+        agreed : bool
+            The processes of a launch agreed to stop, though the signal may have reached another.
         """
-        if self.received is not None:
+        if agreed or self.received is not None:
+            asked = self.received.name if self.received else "the signal of another process"
             raise Requeue(
-                f"stopped on {self.received.name} after saving",
+                f"stopped on {asked}, all progress is saved",
                 where=where,
                 fix="start the same command again to go on",
             )

@@ -5,6 +5,7 @@ Shapes: `V` voxels.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -140,7 +141,40 @@ def training_trials(store: Store, subject: Subject, sessions: int = 0) -> ImageT
     return image_trials(subject, "train", test_images_any_subject(store), sessions)
 
 
-def refuse_trained_images(run: Path, info: RunInfo, split: str, image_rows: Rows) -> None:
+def trained_rows(info: RunInfo, store: Store) -> Rows:
+    """Which of a store's images trained a run, whatever store that was.
+
+    A run that recorded row numbers alone is compared with the store of its own subjects only.
+
+    Returns
+    -------
+    int64 array, ascending global image rows.
+    """
+    names = info.details.get("trained_ids")
+    if names is not None:
+        rows = store.images.rows
+        return np.array(sorted(rows[name] for name in names if name in rows), dtype=np.int64)
+    recorded = np.asarray(info.details.get("trained_images", ()), dtype=np.int64)
+    if len(recorded) and not _of_this_store(info, store):
+        logging.getLogger("mindeye").warning(
+            "the run records its training images by number in another store: not checked"
+        )
+        return np.empty(0, dtype=np.int64)
+    return recorded
+
+
+def _of_this_store(info: RunInfo, store: Store) -> bool:
+    """Whether the run's subjects are in the store, by name and by their voxels' places."""
+    masks = info.details.get("masks", ())
+    return all(
+        name in store.subjects and mask_fingerprint(store.subject(name)) == mask
+        for name, mask in zip(info.subjects, masks, strict=False)
+    )
+
+
+def refuse_trained_images(
+    run: Path, info: RunInfo, split: str, image_rows: Rows, store: Store | None = None
+) -> None:
     """Refuse to score a run on test images that it was trained on.
 
     The store of today may say "test" where it said "train" when the run was made: a subject was
@@ -157,15 +191,21 @@ def refuse_trained_images(run: Path, info: RunInfo, split: str, image_rows: Rows
         Training images may be looked at as such.
     image_rows : int64 array
         Global image rows to be scored.
+    store : Store
+        Whose rows they are; without it, the run's own is meant.
 
     Raises
     ------
     InvalidInput
         Some of them trained the run.
     """
-    trained = np.asarray(info.details.get("trained_images", ()), dtype=np.int64)
-    seen = np.intersect1d(image_rows, trained)
-    if split == "test" and len(seen):
+    if split != "test":
+        return
+    recorded = (
+        info.details.get("trained_images", ()) if store is None else trained_rows(info, store)
+    )
+    seen = np.intersect1d(image_rows, np.asarray(recorded, dtype=np.int64))
+    if len(seen):
         raise InvalidInput(
             f"the run was trained on {len(seen)} images that are test images in this store,"
             f" first image row {seen[0]}",

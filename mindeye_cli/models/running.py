@@ -29,10 +29,13 @@ class Recomputing(nn.Module):
     recompute: bool = False
 
     def piece(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """`function(*inputs)`, whose activations are kept or computed again."""
+        """`function(*inputs)`, whose activations are kept or computed again.
+
+        Computing again restores the random state, so dropout draws the same masks.
+        """
         if not (self.recompute and torch.is_grad_enabled()):
             return function(*inputs)
-        out: Tensor = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+        out: Tensor = checkpoint(function, *inputs, use_reentrant=False)
         return out
 
 

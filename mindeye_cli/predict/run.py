@@ -125,7 +125,7 @@ def _from_store(model: RunModel, request: PredictRequest) -> Arrays:
     store = open_store(request.store)
     subject = subject_of_run(store, request.run, model.info, request.subject)
     trials = image_trials(subject, request.split)
-    refuse_trained_images(request.run, model.info, request.split, trials.image_rows)
+    refuse_trained_images(request.run, model.info, request.split, trials.image_rows, store)
     if request.average == "voxels":
         found: Arrays = dict(model.predict(average_trials(subject, trials), request.seed))
         return found | {"image_rows": trials.image_rows}

@@ -94,7 +94,7 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
     targets = store.target(info.space)
     _check_targets(run, info, targets)
     trials = image_trials(source, "test" if split == "test" else "train")
-    refuse_trained_images(run, info, split, trials.image_rows)
+    refuse_trained_images(run, info, split, trials.image_rows, store)
     brain, image_of_row = _embed(load_run(run, source.name), info.kind, source, trials, average)
     if not np.isfinite(brain).all():
         raise InvalidInput("the run's predictions are not finite", where=str(run))

@@ -111,7 +111,8 @@ class LoopConfig:
     Attributes
     ----------
     validate_every, checkpoint_every : int
-        In epochs; both also happen at the end. 0 switches the ones in between off.
+        In epochs; both also happen at the end. 0 switches the ones in between off. Checkpoints
+        that take seconds are written less often, so that they take a twentieth of the time.
     log_every : int
         In steps.
     select : {"last", "best"}
@@ -138,8 +139,9 @@ class InitConfig:
     Attributes
     ----------
     run : str
-        A finished RUN of the same kind and sizes: everything but the input layers is taken from
-        it, and those of subjects that it knows too. Empty draws all weights at random.
+        A RUN of the same kind and sizes, finished or with a checkpoint: everything but the input
+        layers is taken from it, and those of subjects that it knows too. Empty draws all weights
+        at random.
     """
 
     run: str = ""

@@ -14,17 +14,18 @@ import torch
 from numpy.typing import NDArray
 
 from mindeye_cli.core import fingerprint
+from mindeye_cli.core.launch import processes_here
 from mindeye_cli.core.trials import ImageTrials, mask_fingerprint, training_trials
 from mindeye_cli.train.config import DataConfig, Keep
-from mindeye_cli.train.facts import open_targets, split_items
+from mindeye_cli.train.facts import open_targets, open_views, split_images
 from mindeye_cli.train.memory import free_memory
 from mindeye_cli.train.responses import KeptTargets, ResponseSet, StoredTargets, Targets
-from mindeye_cli.train.study import StudySet, subject_seeds
-from mindeye_store import InvalidInput, Reader, Store, Subject, view_space
+from mindeye_cli.train.study import StudySet
+from mindeye_store import InvalidInput, Reader, Store, Subject
 
 Rows = NDArray[np.int64]
 CHUNK = 512  # images read at once where all targets are passed through
-MEMORY_SHARE = 0.6  # of the free memory, for targets
+MEMORY_SHARE = 0.6  # of the free memory, for the targets of all processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class RunIdentity:
         Of one image.
     image_rows : tuple of int
         Global rows of all training images, those held out for validation included; ascending.
+    image_ids : tuple of str
+        Their ids, by which another store knows them.
     """
 
     voxels: tuple[str, ...]
@@ -53,6 +56,7 @@ class RunIdentity:
     target_norm: str
     target_shape: tuple[int, ...]
     image_rows: tuple[int, ...]
+    image_ids: tuple[str, ...]
     views: tuple[str, ...] = ()
 
 
@@ -74,19 +78,24 @@ class TrainingData:
     identity: RunIdentity
 
     @property
-    def nbytes(self) -> int:
-        """Bytes held by responses and targets."""
-        return sum(part.nbytes for part in self.parts)
+    def in_memory(self) -> bool:
+        """Whether all targets are kept in main or device memory."""
+        kept = (t for part in self.parts for t in (part.targets, *part.extras))
+        return all(isinstance(targets, KeptTargets) for targets in kept)
 
     def target_rms(self) -> float:
-        """Root mean square of the targets' elements over all training images."""
+        """Root mean square of the targets' elements over all training images, to nine digits.
+
+        The last digits depend on the machine and its threads, and a run must find its own
+        configuration again on another one.
+        """
         total, count = 0.0, 0
         for part in self.parts:
             for start in range(0, len(part), CHUNK):
                 rows = part.targets.read(np.arange(start, min(start + CHUNK, len(part))))
                 total += float(rows.double().square().sum())
                 count += rows.numel()
-        return float(np.sqrt(total / count))
+        return float(f"{np.sqrt(total / count):.9g}")
 
     def to(self, device: torch.device) -> TrainingData:
         """The same data on a device."""
@@ -95,9 +104,8 @@ class TrainingData:
     def split(self, share: float, seed: int) -> tuple[StudySet, StudySet, list[str]]:
         """Training items, validation items, and the image ids of the former."""
         train, held, ids = [], [], []
-        seeds = subject_seeds(seed, len(self.parts))
-        for part, names, own in zip(self.parts, self.image_ids, seeds, strict=True):
-            items, rest = split_items(len(part), share, own)
+        splits = split_images([part.image_rows for part in self.parts], share, seed)
+        for part, names, (items, rest) in zip(self.parts, self.image_ids, splits, strict=True):
             train.append(part.take(items))
             held.append(part.take(rest))
             ids += [names[item] for item in items]
@@ -123,8 +131,7 @@ def load_training_data(
     InvalidInput
         Targets and images disagree, or a value is not finite.
     """
-    views = [view_space(space, k) for k in range(1, config.views + 1)]
-    readers = tuple(open_targets(store, name) for name in (space, *views))
+    readers = open_views(store, space, config.views)
     others = [(name, open_targets(store, name)) for name in extras]
     parts, names, found = [], [], []
     ids = store.images.ids
@@ -147,7 +154,7 @@ def load_training_data(
             )
         )
         names.append([ids[row] for row in trials.image_rows])
-        found.append(identify(subject, voxels, trials.image_rows, readers[0]))
+        found.append(identify(subject, voxels, trials.image_rows, readers[0], ids))
     rows = np.unique(np.concatenate([part.image_rows for part in parts]))
     return TrainingData(
         parts=tuple(parts),
@@ -158,6 +165,7 @@ def load_training_data(
             voxels=tuple(identity.voxels[0] for identity in found),
             masks=tuple(identity.masks[0] for identity in found),
             image_rows=tuple(int(row) for row in rows),
+            image_ids=tuple(ids[row] for row in rows),
         ),
     )
 
@@ -166,7 +174,8 @@ def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) ->
     """Targets of some images, in memory where they fit."""
     size = len(readers) * len(rows) * int(np.prod(readers[0].shape[1:]))
     needed = size * np.dtype(readers[0].dtype).itemsize
-    if keep == "store" or (keep == "auto" and needed > MEMORY_SHARE * free_memory()):
+    room = MEMORY_SHARE * free_memory() / processes_here()
+    if keep == "store" or (keep == "auto" and needed > room):
         # Every value was checked when it was written.
         return StoredTargets(readers, rows)
     found = [reader.read(rows) for reader in readers]
@@ -176,9 +185,16 @@ def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) ->
 
 
 def identify(
-    subject: Subject, voxels: NDArray[np.float32], image_rows: Rows, target: Reader
+    subject: Subject,
+    voxels: NDArray[np.float32],
+    image_rows: Rows,
+    target: Reader,
+    ids: Sequence[str],
 ) -> RunIdentity:
-    """Fingerprints of one subject's responses (n, V) to some images, and of their space."""
+    """Fingerprints of one subject's responses (n, V) to some images, and of their space.
+
+    `ids` are those of all images of the store.
+    """
     return RunIdentity(
         voxels=(fingerprint.of_array(voxels),),
         masks=(mask_fingerprint(subject),),
@@ -186,6 +202,7 @@ def identify(
         target_norm=str(target.attrs["norm"]),
         target_shape=tuple(target.shape[1:]),
         image_rows=tuple(int(row) for row in image_rows),
+        image_ids=tuple(ids[row] for row in image_rows),
     )
 
 

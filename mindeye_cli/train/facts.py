@@ -40,10 +40,19 @@ class DataFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSizes:
-    """How much a run would read: training items of every subject, and bytes kept in memory."""
+    """How much a run would read.
+
+    Attributes
+    ----------
+    items : tuple of int
+        Training items of every subject.
+    nbytes, voxel_bytes : int
+        Kept in memory in all, and by the responses alone.
+    """
 
     items: tuple[int, ...]
     nbytes: int
+    voxel_bytes: int
 
 
 def describe(store: Store, subjects: Sequence[str], space: str) -> DataFacts:
@@ -68,22 +77,27 @@ def measure(
     subjects: Sequence[str],
     space: str,
     config: DataConfig,
+    seed: int,
     extras: Sequence[str] = (),
 ) -> DataSizes:
-    """Sizes of what `load_training_data` would return, without reading it."""
-    spaces = (space, *(view_space(space, k) for k in range(1, config.views + 1)), *extras)
+    """Sizes of what `load_training_data` would return, without reading it.
+
+    `seed` is the run's, which chooses the images held out.
+    """
     per_image = 0
     if config.keep != "store":
-        readers = [open_targets(store, name) for name in spaces]
+        readers = open_views(store, space, config.views)
+        readers += tuple(open_targets(store, name) for name in extras)
         per_image = sum(np.dtype(r.dtype).itemsize * int(np.prod(r.shape[1:])) for r in readers)
-    items, nbytes = [], 0
+    shown, nbytes, voxel_bytes = [], 0, 0
     for name in subjects:
         subject = store.subject(name)
         trials = training_trials(store, subject, sessions=config.sessions)
-        n = len(trials.image_rows)
-        items.append(len(split_items(n, config.validation, 0)[0]))
-        nbytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1]) + n * per_image
-    return DataSizes(items=tuple(items), nbytes=nbytes)
+        shown.append(trials.image_rows)
+        voxel_bytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1])
+        nbytes += len(trials.image_rows) * per_image
+    items = tuple(len(train) for train, _ in split_images(shown, config.validation, seed))
+    return DataSizes(items=items, nbytes=nbytes + voxel_bytes, voxel_bytes=voxel_bytes)
 
 
 def open_targets(store: Store, space: str) -> Reader:
@@ -107,6 +121,16 @@ def open_targets(store: Store, space: str) -> Reader:
     return target
 
 
+def open_views(store: Store, space: str, views: int) -> tuple[Reader, ...]:
+    """Open a space's plain targets and those of its augmented views; raises as `open_targets`.
+
+    The last view is looked for first: the command that makes it makes all before it.
+    """
+    plain = open_targets(store, space)
+    later = [open_targets(store, view_space(space, k)) for k in range(views, 0, -1)]
+    return (plain, *reversed(later))
+
+
 def split_items(n: int, share: float, seed: int) -> tuple[Rows, Rows]:
     """Hold out whole images for validation.
 
@@ -126,3 +150,25 @@ def split_items(n: int, share: float, seed: int) -> tuple[Rows, Rows]:
     held = 0 if share == 0.0 or n < 3 else min(n - 1, max(2, round(share * n)))
     order = rng(seed, "validation").permutation(n).astype(np.int64)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def split_images(shown: Sequence[Rows], share: float, seed: int) -> list[tuple[Rows, Rows]]:
+    """Hold out the same images for all subjects: none trains one subject and validates another.
+
+    Parameters
+    ----------
+    shown : sequence of int64 arrays
+        Global rows of the images that every subject saw in training.
+    share : float
+        Of all images that anybody saw.
+    seed : int
+
+    Returns
+    -------
+    list of (train, validation)
+        Each subject's ascending positions in its own array.
+    """
+    union = np.unique(np.concatenate(shown))
+    held = union[split_items(len(union), share, seed)[1]]
+    masks = [np.isin(rows, held) for rows in shown]
+    return [(np.flatnonzero(~mask), np.flatnonzero(mask)) for mask in masks]

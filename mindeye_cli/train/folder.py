@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mindeye_cli.core.launch import world_size
+from mindeye_cli.core.launch import is_main_rank, world_size
 from mindeye_cli.core.outcome import Outcome
-from mindeye_cli.core.runs import MODEL, Kind, RunInfo, create_run
+from mindeye_cli.core.runs import MODEL, Kind, RunInfo, create_run, read_run
 from mindeye_cli.train.data import RunIdentity
 from mindeye_cli.train.request import TrainRequest
 from mindeye_store import UsageProblem
@@ -26,6 +26,12 @@ def refuse_launcher() -> None:
             where="WORLD_SIZE",
             fix="start it without the launcher, one task",
         )
+
+
+def finished(request: TrainRequest) -> bool:
+    """Whether a finished run is there, the same or another one, and is to stay."""
+    there = (request.run / "run.json").exists() and not request.overwrite
+    return there and read_run(request.run).status == "finished"
 
 
 def start(
@@ -48,7 +54,8 @@ def start(
     UsageProblem
         Another run is there, or an unfinished one that must not be continued.
     """
-    started = (request.run / "run.json").exists()
+    # The other processes of a launch come after the main one and find what it has made.
+    started = is_main_rank() and (request.run / "run.json").exists()
     if started and request.resume == "never" and not overwrite:
         raise UsageProblem(
             "a run is here already",
@@ -68,6 +75,7 @@ def start(
             "origin": origin,
             "views": list(identity.views),
             "trained_images": list(identity.image_rows),
+            "trained_ids": list(identity.image_ids),
             "target_norm": identity.target_norm,
             "target_shape": list(identity.target_shape),
         },

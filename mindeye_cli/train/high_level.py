@@ -23,14 +23,15 @@ from mindeye_cli.models.losses import (
     softclip_temperature,
     unit_rows,
 )
+from mindeye_cli.train.batch import Batch, Mixing, Moment, Share
 from mindeye_cli.train.config import DataConfig, InitConfig, LoopConfig, OptimConfig
 from mindeye_cli.train.draws import draw_views
 from mindeye_cli.train.gather import gather_rows
-from mindeye_cli.train.study import Batch, Mixing, Moment, Share, StudySet
+from mindeye_cli.train.study import StudySet
 
 Rows = NDArray[np.int64]
 CPU = torch.device("cpu")
-VALIDATION_BATCH = 64  # images whose prior loss is computed at once
+VALIDATION_BATCH = 64  # images in the projector or the prior at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,16 @@ class HighLevelTask:
         """Epochs of the first phase, which mixes voxels; SoftCLIP takes the rest."""
         return int(self.config.losses.mixco_share * epochs)
 
+    def temperature(self, moment: Moment) -> float:
+        """SoftCLIP's temperature in the second phase."""
+        losses, before = self.config.losses, self.mixing_epochs(moment.epochs)
+        return softclip_temperature(
+            moment.epoch - before,
+            moment.epochs - before,
+            losses.softclip_start,
+            losses.softclip_end,
+        )
+
     def draw(self, items: Rows, moment: Moment, share: Share) -> Batch:
         """Responses and targets of one batch, mixed in the first phase."""
         config, losses = self.config, self.config.losses
@@ -172,14 +183,7 @@ class HighLevelTask:
                 losses.mixco_temperature,
                 published=losses.published_mixco,
             )
-        before = self.mixing_epochs(moment.epochs)
-        temperature = softclip_temperature(
-            moment.epoch - before,
-            moment.epochs - before,
-            losses.softclip_start,
-            losses.softclip_end,
-        )
-        return softclip(predicted, wanted, temperature)
+        return softclip(predicted, wanted, self.temperature(moment))
 
     def _regression(self, backbone: Tensor, batch: Batch) -> Tensor:
         """Squared error of the backbone's tokens; mixed voxels are asked for the mixed target."""
@@ -203,7 +207,11 @@ class HighLevelTask:
         targets = self._tokens(self.validation.targets(items))
         metrics: dict[str, float] = {}
         if self.config.losses.contrastive > 0.0:
-            retrieved = self.model.projector(tokens).float().cpu()
+            # In parts: the projector's activations are several times as large as its output.
+            parts = [
+                self.model.projector(part).float().cpu() for part in tokens.split(VALIDATION_BATCH)
+            ]
+            retrieved = torch.cat(parts)
             similarity = cosine(retrieved.numpy(), targets.cpu().numpy())
             metrics["image_top1"] = float(expected_top(*places(similarity, items), 1).mean())
             metrics["brain_top1"] = float(expected_top(*places(similarity.T, items), 1).mean())

@@ -22,25 +22,19 @@ from mindeye_cli.core import checkpoint
 from mindeye_cli.core.progress import Bar, track
 from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.signals import StopFlag
+from mindeye_cli.train.batch import Batch, Moment, share_of
 from mindeye_cli.train.config import LoopConfig, OptimConfig
+from mindeye_cli.train.divergence import Watch
 from mindeye_cli.train.engine import Engine
 from mindeye_cli.train.feed import Feed
 from mindeye_cli.train.journal import Journal
 from mindeye_cli.train.optim import make_optimizer, schedule, set_step
+from mindeye_cli.train.pace import Pace
 from mindeye_cli.train.state import TrainState
-from mindeye_cli.train.study import (
-    Batch,
-    Moment,
-    epoch_batches,
-    share_of,
-    steps_per_epoch,
-)
+from mindeye_cli.train.study import epoch_batches, steps_per_epoch
 from mindeye_cli.train.task import LoopResult, Task
-from mindeye_store.errors import MindeyeError
 
 Rows = NDArray[np.int64]
-# Ids named in the message of a failed batch; all of them go to the log.
-NAMED_IDS = 8
 
 
 def train_steps(
@@ -51,6 +45,7 @@ def train_steps(
     seed: int,
     run: Path,
     engine: Engine,
+    stop: StopFlag,
     ahead: bool = False,
 ) -> LoopResult:
     """Train to the end, from the run's latest checkpoint where there is one.
@@ -65,6 +60,8 @@ def train_steps(
         The RUN folder, for log and checkpoints.
     engine : Engine
         Device, precision and processes.
+    stop : StopFlag
+        In force since before the data were read.
     ahead : bool
         Draw batches one step ahead (`train/feed.py`).
 
@@ -75,12 +72,13 @@ def train_steps(
     Raises
     ------
     Requeue
-        A stop signal arrived; a checkpoint was written.
+        A stop signal arrived; a checkpoint was written unless no step was done.
     MindeyeError
-        The loss or a weight is not finite; the last good checkpoint is kept.
+        The loss or a weight is not finite; a checkpoint written before is kept.
     """
     worker = _Worker(task, optim, loop, seed, run, engine, ahead)
-    with StopFlag() as stop, track("train", worker.total, unit="steps") as bar:
+    worker.heed(stop)
+    with track("train", worker.total, unit="steps") as bar:
         bar.advance(worker.state.step)
         while worker.state.step < worker.total:
             worker.epoch(stop, bar)
@@ -114,9 +112,14 @@ class _Worker:
             self.state.unpack(found)
         self.journal = Journal(run, self.state.step, loop.trackers if engine.is_main else None)
         self.run = run
-        # Asking a GPU for a value makes it wait, so a divergence is looked for now and then.
+        # A GPU is asked for a value now and then only (`train/divergence.py`).
         self.look_every = 1 if engine.device.type == "cpu" else max(1, loop.log_every)
-        self.diverged = torch.full((), -1, device=engine.device)
+        self.watch, self.pace = Watch(run, engine.device), Pace()
+
+    def heed(self, stop: StopFlag) -> None:
+        """Stop before the first step where that was asked for meanwhile."""
+        if self.engine.any(stop.is_set):
+            self._stop(stop)
 
     def epoch(self, stop: StopFlag, bar: Bar) -> None:
         """Finish the epoch that the state is in; validate and save where they are due."""
@@ -138,7 +141,8 @@ class _Worker:
         if self.engine.any(stop.is_set) and not last:
             self._save_and_stop(stop)
         if not last and _due(epoch + 1, self.loop.checkpoint_every):
-            self._save()
+            if self.engine.any(self.engine.is_main and self.pace.ready()):
+                self._save()
 
     def result(self) -> LoopResult:
         """What the finished run keeps."""
@@ -181,11 +185,10 @@ class _Worker:
             for name, value in {"loss": loss, **named}.items():
                 values[name] = values.get(name, 0.0) + weight * value.detach()
         values = dict(zip(values, self.engine.mean(torch.stack([*values.values()])), strict=True))
-        bad = (self.diverged < 0) & ~torch.isfinite(values["loss"])
-        self.diverged = torch.where(bad, moment.step, self.diverged)
+        self.watch.note(values["loss"], moment.step)
         looked = _due(moment.step + 1, self.look_every) or moment.step + 1 == self.total
         if looked:
-            self._refuse_divergence()
+            self.watch.refuse(self._named)
         self.engine.step(self.state.optimizer, self.task.model, self.optim.clip)
         self.state.after_step()
         if _due(self.state.step, self.loop.log_every) or self.state.step == self.total:
@@ -194,6 +197,7 @@ class _Worker:
         return float(values["loss"]) if looked else None
 
     def _validate(self, moment: Moment) -> None:
+        self._refuse_divergence()  # The last validation is of the weights that are kept.
         if not self.engine.is_main:
             return
         self.task.model.eval()
@@ -205,40 +209,35 @@ class _Worker:
             self.state.offer(self.metrics[self.task.score])
         self._log(moment, **{f"validation_{name}": v for name, v in self.metrics.items()})
 
+    def _refuse_divergence(self) -> None:
+        self.watch.refuse(self._named)
+        self.watch.refuse_weights(self.state.finite(), self.state.step)
+
     def _save(self) -> None:
         self._refuse_divergence()
-        if not self.state.finite():
-            raise MindeyeError(
-                "a weight is not finite",
-                where=f"{self.run}, step {self.state.step}",
-                fix="lower optim.lr; the last good checkpoint is kept",
-            )
         self._tick()
-        if self.engine.is_main:
-            checkpoint.save(self.run, self.state.step, *self.state.pack())
-        self.engine.wait()
+        with self.pace.saving():
+            if self.engine.is_main:
+                checkpoint.save(self.run, self.state.step, *self.state.pack())
+            self.engine.wait()
 
     def _save_and_stop(self, stop: StopFlag) -> None:
         self._save()
-        self.journal.close()
-        stop.raise_requeue(f"{self.run}, step {self.state.step}")
+        self._stop(stop)
 
-    def _refuse_divergence(self) -> None:
-        """Stop where a loss was not finite, naming its step and images."""
-        step = int(self.diverged)
-        if step < 0:
-            return
+    def _stop(self, stop: StopFlag) -> None:
+        """Every process comes here once they agreed, whichever got the signal."""
+        self.journal.close()
+        stop.raise_requeue(f"{self.run}, step {self.state.step}", agreed=True)
+
+    def _named(self, step: int) -> list[str]:
+        """Image ids of a step whose loss is not finite, which the log gets whole."""
         epoch, number = divmod(step, self.per_epoch)
         batches = epoch_batches(self.task.training.sizes, self.optim.batch, self.seed, epoch)
         ids = self.task.names(batches[number])
-        message = "the loss is not finite"
-        self._log(Moment(step, epoch, self.optim.epochs), error=message, batch=ids)
-        more = f" and {len(ids) - NAMED_IDS} more" if len(ids) > NAMED_IDS else ""
-        raise MindeyeError(
-            message,
-            where=f"step {step}, images {', '.join(ids[:NAMED_IDS])}{more}",
-            fix="lower optim.lr or set optim.clip=1; the last good checkpoint is kept",
-        )
+        moment = Moment(step, epoch, self.optim.epochs)
+        self._log(moment, error="the loss is not finite", batch=ids)
+        return ids
 
     def _log(self, moment: Moment, **values: Any) -> None:
         self.journal.write(self.state.step, moment.epoch, values)

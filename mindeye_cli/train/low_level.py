@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from mindeye_cli.models.losses import latent_loss, soft_contrastive, softclip, token_rows
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
+from mindeye_cli.train.batch import Batch, Moment, Share
 from mindeye_cli.train.config import DataConfig, InitConfig, LoopConfig, OptimConfig
 from mindeye_cli.train.gather import gather_rows
-from mindeye_cli.train.study import Batch, Moment, Share, StudySet
+from mindeye_cli.train.study import StudySet
 from mindeye_store import InvalidInput, view_space
 
 Rows = NDArray[np.int64]

@@ -85,7 +85,8 @@ def plan(
         "weights": weights,
         "gradients": weights,
         "moments": 2 * weights,
-        "copies": weights * ((optim.ema > 0.0) + (loop.select == "best")) + half * weights // 2,
+        # The averaged weights, and the live ones put aside while those are validated.
+        "copies": weights * (2 * (optim.ema > 0.0) + (loop.select == "best")) + half * weights // 2,
         # Norms, softmax and losses stay float32 under autocast, about a fifth of the bytes.
         "activations": int(activations * (0.6 if half else 1.0)),
         "data": data_bytes,
@@ -98,30 +99,37 @@ def plan(
     }
 
 
-def fits(needs: dict[str, int], device: torch.device, *, data_on_device: bool) -> bool:
-    """Whether the plan's bytes fit the device, with or without the data."""
-    taken = needs["total"] - (0 if data_on_device else needs["data"])
-    return taken <= SPARE * free_memory(device)
+def fits(needs: dict[str, int], device: torch.device, *, data: int) -> bool:
+    """Whether the plan's bytes fit the device with so many bytes of data."""
+    return needs["total"] - needs["data"] + data <= SPARE * free_memory(device)
 
 
-def refuse_too_large(needs: dict[str, int], device: torch.device) -> None:
-    """Stop before the first allocation where a run cannot fit, data left aside.
+def refuse_too_large(needs: dict[str, int], device: torch.device, data: int) -> None:
+    """Stop before anything is read where a run cannot fit.
+
+    Parameters
+    ----------
+    needs : dict
+        Bytes of the plan.
+    device : torch.device
+    data : int
+        Bytes of data that must lie on the device.
 
     Raises
     ------
     UsageProblem
         With the numbers and what would lower them.
     """
-    if fits(needs, device, data_on_device=False):
+    if fits(needs, device, data=data):
         return
-    shares = ", ".join(
-        f"{name} {needs[name] / 2**30:.1f}"
-        for name in ("weights", "gradients", "moments", "copies", "activations")
-    )
+    shares = {name: needs[name] for name in needs if name not in ("data", "total")}
+    if data:
+        shares["data"] = data
+    named = ", ".join(f"{name} {size / 2**30:.1f}" for name, size in shares.items())
     raise UsageProblem(
-        f"the run needs {(needs['total'] - needs['data']) / 2**30:.1f} GiB ({shares}) and"
+        f"the run needs {sum(shares.values()) / 2**30:.1f} GiB ({named}) and"
         f" {free_memory(device) / 2**30:.1f} GiB are free",
         where=f"memory of {device.type}",
-        fix="--preset lean, or --set optim.accumulate=4, optim.checkpointing=true,"
-        " optim.precision=bf16 or a smaller model.hidden",
+        fix="--preset lean, or --set optim.accumulate=4 --set optim.checkpointing=true"
+        " --set optim.precision=bf16, or a smaller model.hidden",
     )

@@ -43,12 +43,16 @@ def schedule(config: OptimConfig, steps: int) -> NDArray[np.float64]:
     float64 array (S, 2)
     """
     probe = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=config.lr)
-    # Two steps are the least that torch's schedule can describe.
+    # Two steps are the least that torch's schedule can describe, and a rise of exactly one step has
+    # no length that it could divide by: the first step is then at the peak.
+    total, warmup = max(steps, 2), config.warmup
+    if float(warmup * total) == 1.0:
+        warmup *= 1.0 - 1e-9
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         probe,
         max_lr=config.lr,
-        total_steps=max(steps, 2),
-        pct_start=config.warmup,
+        total_steps=total,
+        pct_start=warmup,
         final_div_factor=1000,
     )
     table = np.empty((steps, 2))

@@ -1,11 +1,13 @@
 """Schedules of the presets; the networks' sizes are in `models/presets.py`.
 
 `paper` is every configuration's default, in bf16 where the paper had fp16: the same speed without
-a loss scaler. `paper-pooled` weighs its prior by the published .03: the loss is of a target whose
-elements have the embedding's norm as their root mean square, not 1. `lean` fits a card of 12 GB: a
-narrower MLP (`models/presets.py`), activations of the prior computed twice, and data in main memory
-where the card has no room for them. `scene` is tuned for one CPU core, a thousand training images
-and single-trial noise ceilings near .2, on held-out training images of simulated brains.
+a loss scaler, and with 5 % of the training images held out to choose models by, on which the paper
+trained too (`data.validation=0` gives them back). `paper-pooled` weighs its prior by the published
+.03: the loss is of a target whose elements have the embedding's norm as their root mean square, not
+1. `lean` fits a card of 12 GB: a narrower MLP (`models/presets.py`), activations of the prior
+computed twice, and data in main memory where the card has no room for them. `scene` is tuned for
+one CPU core, a thousand training images and single-trial noise ceilings near .2, on held-out
+training images of simulated brains.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 from mindeye_cli.core.config import load_config
 from mindeye_cli.models import presets
 from mindeye_cli.models.prior.config import target_scale
+from mindeye_cli.train.config import DataConfig, LoopConfig
 from mindeye_cli.train.facts import DataFacts
 from mindeye_cli.train.high_level import HighLevelTraining
 from mindeye_cli.train.low_level import LowLevelTraining
@@ -53,6 +54,14 @@ def high_level_config(request: TrainRequest, facts: DataFacts, rms: float) -> Hi
         ],
     )
     _refuse_other_sizes(config.model, sizes)
+    _refuse_blind_choice(config.data, config.loop)
+    losses = config.losses
+    if not (losses.contrastive or losses.prior or losses.regression):
+        raise UsageProblem(
+            "no loss has a weight, so there is nothing to train",
+            where="losses",
+            fix="set losses.contrastive, losses.prior or losses.regression above 0",
+        )
     model = replace(
         config.model,
         with_prior=config.model.with_prior and config.losses.prior > 0.0,
@@ -87,8 +96,25 @@ def low_level_config(request: TrainRequest, facts: DataFacts) -> LowLevelTrainin
         overrides=request.overrides,
     )
     _refuse_other_sizes(config.model, sizes)
+    _refuse_blind_choice(config.data, config.loop)
     model = replace(config.model, with_maps=config.losses.contrastive > 0.0)
     return replace(config, model=model)
+
+
+def _refuse_blind_choice(data: DataConfig, loop: LoopConfig) -> None:
+    """Refuse to choose the best weights by a score that nothing is held out for.
+
+    Raises
+    ------
+    UsageProblem
+    """
+    if loop.select == "best" and not (data.validation and loop.validate_every):
+        key = "loop.validate_every" if data.validation else "data.validation"
+        raise UsageProblem(
+            f"the best weights cannot be told with {key}=0",
+            where="loop.select=best",
+            fix=f"set {key} above 0, or leave loop.select=last",
+        )
 
 
 def _refuse_other_sizes(model: Any, sizes: Mapping[str, Any]) -> None:

@@ -21,10 +21,6 @@ Rows = NDArray[np.int64]
 class Targets(Protocol):
     """Targets of N images, wherever they are kept; one or several views of each."""
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of main or device memory."""
-
     def read(self, items: Rows, views: Rows | None = None) -> Tensor:
         """Targets of some images (B, ...) as stored, in the given views or the plain ones."""
 
@@ -46,11 +42,6 @@ class KeptTargets:
     """
 
     views: tuple[Tensor, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """See `Targets`."""
-        return sum(view.numel() * view.element_size() for view in self.views)
 
     def read(self, items: Rows, views: Rows | None = None) -> Tensor:
         """See `Targets`."""
@@ -85,7 +76,6 @@ class StoredTargets:
 
     readers: tuple[Reader, ...]
     image_rows: Rows
-    nbytes: int = 0
 
     def read(self, items: Rows, views: Rows | None = None) -> Tensor:
         """See `Targets`."""
@@ -133,12 +123,6 @@ class ResponseSet:
 
     def __len__(self) -> int:
         return len(self.image_rows)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by responses and targets."""
-        kept = sum(targets.nbytes for targets in (self.targets, *self.extras))
-        return self.voxels.numel() * self.voxels.element_size() + kept
 
     def combine(self, items: Rows, weights: Tensor) -> Tensor:
         """Weighted sum over the repeats of some images, float32 (B, V); `weights` is (B, R)."""

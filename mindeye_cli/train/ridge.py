@@ -111,7 +111,8 @@ def train_ridge(request: TrainRequest) -> Outcome:
     refuse_non_finite(voxels, f"subjects/{subject.name}/voxels", "image", trials.image_rows)
     if request.dry_run:
         return Outcome(values=_plan(voxels, targets))
-    identity = identify(subject, voxels, trials.image_rows, store.target(request.space))
+    target = store.target(request.space)
+    identity = identify(subject, voxels, trials.image_rows, target, store.images.ids)
     info = folder.start(
         request,
         "ridge",

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mindeye_cli.train.batch import Batch, Moment, Share
 from mindeye_cli.train.state import Tensors
-from mindeye_cli.train.study import Batch, Moment, Share, StudySet
+from mindeye_cli.train.study import StudySet
 
 Rows = NDArray[np.int64]
 

@@ -26,20 +26,9 @@ class Trackers:
     run : Path
         Their files go below it.
 
-    Raises
-    ------
-    MissingResource
-        A tracker's package is not installed.
     """
 
     def __init__(self, names: Sequence[str], run: Path) -> None:
-        for name in names:
-            if find_spec(PACKAGES[name]) is None:
-                raise MissingResource(
-                    f"the package {PACKAGES[name]} is not installed",
-                    where="loop.trackers",
-                    fix="pip install 'mindeye[track]', or --set 'loop.trackers=[]'",
-                )
         self._open = [_start(name, run) for name in names]
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
@@ -56,6 +45,23 @@ class Trackers:
         """Write what is still held back."""
         for tracker in self._open:
             tracker.finish()
+
+
+def refuse_absent(names: Sequence[str]) -> None:
+    """Refuse trackers that cannot be opened.
+
+    Raises
+    ------
+    MissingResource
+        A tracker's package is not installed.
+    """
+    for name in names:
+        if find_spec(PACKAGES[name]) is None:
+            raise MissingResource(
+                f"the package {PACKAGES[name]} is not installed",
+                where="loop.trackers",
+                fix="pip install 'mindeye[track]', or --set 'loop.trackers=[]'",
+            )
 
 
 def _start(name: str, run: Path) -> Any:

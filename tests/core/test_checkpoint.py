@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from mindeye_cli.core import checkpoint
@@ -45,6 +46,41 @@ def test_bytes_depend_on_the_tensors_alone(tmp_path: Path) -> None:
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
     checkpoint.save_tensors(tmp_path / "3", {"a": shared, "tied": shared, "view": shared[::2]})
     assert torch.equal(checkpoint.load_tensors(tmp_path / "3")["view"], torch.ones(2))
+
+
+def test_the_file_is_the_librarys_own(tmp_path: Path) -> None:
+    """Byte for byte, for every type, sizes of nothing and one, and names beyond ASCII."""
+    types = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64)
+    types += (torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+    tensors = {f"w{number}": torch.arange(5).to(kind) for number, kind in enumerate(types)}
+    tensors |= {"scalar": torch.tensor(2.5), "none": torch.ones(0, 3), "z\u00fcrich": torch.ones(2)}
+    tensors |= {"part": torch.arange(12.0).view(3, 4).T, "long": torch.arange(2.0**25)[::2]}
+    checkpoint.save_tensors(tmp_path / "ours", tensors)
+    plain = {name: value.contiguous() for name, value in tensors.items()}
+    assert (tmp_path / "ours").read_bytes() == safetensors.torch.save(plain)
+    with pytest.raises(ValueError, match="complex"):
+        checkpoint.save_tensors(tmp_path / "other", {"c": torch.ones(1, dtype=torch.complex64)})
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+_PEAK = """
+import resource, sys, torch
+from pathlib import Path
+from mindeye_cli.core import checkpoint
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+tensors = {f"w{k}": torch.ones(8, 2**20) for k in range(4)}
+checkpoint.save_tensors(Path(sys.argv[1], "warm"), {"a": torch.ones(3)})
+before = peak()
+checkpoint.save_tensors(Path(sys.argv[1], "file"), tensors)
+print(peak() - before)
+"""
+
+
+def test_saving_takes_no_second_copy(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 40  # MiB, of 128
 
 
 def test_damage_is_named(tmp_path: Path) -> None:

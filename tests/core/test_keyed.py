@@ -113,8 +113,10 @@ def test_stop_signals_are_remembered_until_the_loop_asks(number: signal.Signals)
         assert not flag.is_set
         os.kill(os.getpid(), number)
         assert flag.is_set
-        with pytest.raises(Requeue, match=rf"{number.name} after saving \(RUN step 2\)"):
+        with pytest.raises(Requeue, match=rf"{number.name}, all progress is saved \(RUN step 2\)"):
             flag.raise_requeue("RUN step 2")
+    with pytest.raises(Requeue, match="another process"):
+        StopFlag().raise_requeue("RUN step 3", agreed=True)
     assert signal.getsignal(number) is before
 
 

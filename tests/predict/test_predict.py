@@ -202,13 +202,20 @@ def test_images_that_trained_the_run_are_no_test_images(made, tmp_path, name):
     rows = training_trials(store, store.subject("s1")).image_rows
     assert info.details["trained_images"] == rows.tolist() == list(range(6, 30))
     shutil.copytree(made / name, tmp_path / name)
-    stale = replace(info, details={**info.details, "trained_images": [4, 5, 6]})
+    assert info.details["trained_ids"] == [store.images.ids[row] for row in rows]
+    ids = [store.images.ids[row] for row in (4, 5, 6)]
+    stale = replace(info, details={**info.details, "trained_ids": ids})
     write_json(tmp_path / name / "run.json", stale)
     with pytest.raises(InvalidInput, match=r"2 images .* image row 4") as caught:
         run(tmp_path, name, tmp_path / "y.npz", store=made / "store.zarr")
     assert caught.value.where == str(tmp_path / name)
     run(tmp_path, name, tmp_path / "train.npz", store=made / "store.zarr", split="train")
-    older = {key: value for key, value in info.details.items() if key != "trained_images"}
+    older = {key: value for key, value in info.details.items() if key != "trained_ids"}
+    by_number = replace(info, details={**older, "trained_images": [4, 5, 6]})
+    write_json(tmp_path / name / "run.json", by_number)
+    with pytest.raises(InvalidInput, match=r"2 images .* image row 4"):
+        run(tmp_path, name, tmp_path / "y.npz", store=made / "store.zarr")
+    del older["trained_images"]
     write_json(tmp_path / name / "run.json", replace(info, details=older))
     run(tmp_path, name, tmp_path / "y.npz", store=made / "store.zarr")
 

@@ -27,19 +27,24 @@ def build_store(
     shared_test: int = 0,
     third: int = 0,
     sessions: int = 1,
+    prefix: str = "img",
+    turned: bool = False,
 ) -> Path:
     """A store with subject s1 and targets linear in its voxels, plus noise.
 
     Images 0..test-1 are test. `poison` replaces every value of the test trials and test targets.
     `shared_test` more images are train for s1 and test for a second subject s2. A subject s3 with
-    half as many voxels saw `third` of the training images once.
+    half as many voxels saw `third` of the training images once. `turned` numbers the ids backwards.
     """
     random = np.random.default_rng(seed)
     n = train + test
     store = create_store(path)
     pixels = random.integers(0, 255, (n, SIDE, SIDE, 3), dtype=np.uint8)
     rows = store.add_images(
-        [f"img{i:03d}" for i in range(n)], lambda k: pixels[k], (SIDE, SIDE, 3), plan={"seed": seed}
+        [f"{prefix}{n - 1 - i if turned else i:03d}" for i in range(n)],
+        lambda k: pixels[k],
+        (SIDE, SIDE, 3),
+        plan={"seed": seed},
     )
     repeats = random.integers(1, 4, n)
     index = random.permutation(np.repeat(rows, repeats))

@@ -116,6 +116,8 @@ def test_views_are_trained_on(study: Path, tmp_path: Path, call_cli: Callable[..
     refused = call_cli(*train, *views)
     assert refused.code == 4
     assert "prepare targets" in refused.stderr and "--space pixels:4 --views 1" in refused.stderr
+    more = call_cli(*train, "--set=data.views=2")
+    assert "--space pixels:4 --views 2" in more.stderr
     assert call_cli("prepare", "targets", study, *space, "--views=1").code == 0
     trained = call_cli(*train, *views)
     assert trained.code == 0, trained.stderr

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from mindeye_cli.train.batch import share_of
 from mindeye_cli.train.config import OptimConfig
 from mindeye_cli.train.draws import CONVEX_SHARE, MEAN_SHARE, repeat_weights
-from mindeye_cli.train.facts import split_items
+from mindeye_cli.train.facts import split_images, split_items
 from mindeye_cli.train.optim import schedule
-from mindeye_cli.train.study import epoch_batches, share_of
+from mindeye_cli.train.study import epoch_batches
 
 COUNTS = np.array([3, 1, 2, 3, 2])
 
@@ -87,6 +88,31 @@ def test_validation_holds_out_whole_images():
     assert len(held) == 8
     assert len(split_items(40, 0.0, 0)[1]) == 0
     assert not np.array_equal(held, split_items(40, 0.2, 1)[1])
+
+
+def test_validation_images_train_no_subject():
+    one, other = np.arange(100, 140), np.arange(120, 150)
+    splits = split_images([one, other], 0.2, 3)
+    for rows, (train, held) in zip((one, other), splits, strict=True):
+        assert sorted([*train, *held]) == list(range(len(rows)))
+    trained, held = (
+        {row for rows, s in zip((one, other), splits, strict=True) for row in rows[s[part]]}
+        for part in (0, 1)
+    )
+    assert not trained & held
+    assert len(held) == 10  # of the 50 images that somebody saw
+    # A single subject's draw is that of its own images.
+    for found, alone in zip(split_images([one], 0.2, 3)[0], split_items(40, 0.2, 3), strict=True):
+        np.testing.assert_array_equal(found, alone)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(10, 0.1), (5, 0.2), (25, 0.04)])
+def test_a_rise_of_one_step_starts_at_the_peak(steps, warmup):
+    """Against the half cosine from lr to lr / 25,000, written out."""
+    table = schedule(OptimConfig(lr=2.0, warmup=warmup), steps)
+    low = 2.0 / 25 / 1000
+    wanted = low + (2.0 - low) * (1 + np.cos(np.pi * np.arange(steps) / (steps - 1))) / 2
+    np.testing.assert_allclose(table[:, 0], wanted, rtol=1e-6)
 
 
 def test_schedule_is_torch_one_cycle():

@@ -14,10 +14,12 @@ from small_runs import PLAIN, assert_close, assert_same, high, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mindeye_cli.core import checkpoint
+from mindeye_cli.models.projector import TokenProjector
 from mindeye_cli.models.running import compile_parts
-from mindeye_cli.train import loop, memory
+from mindeye_cli.train import data, high_level, loop, memory
+from mindeye_cli.train.config import DataConfig
 from mindeye_cli.train.networks import train_high_level
-from mindeye_store import MissingResource, Requeue, UsageProblem
+from mindeye_store import MissingResource, Requeue, UsageProblem, open_store
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -68,11 +70,51 @@ def test_parts_of_a_batch_add_up_to_it(make_store, tmp_path):
             assert other["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
-def test_recomputed_activations_change_nothing(make_store, tmp_path):
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_recomputed_activations_change_nothing(make_store, tmp_path, dropout):
+    store, setting = make_store(), f"prior.dropout={dropout}"
+    train_high_level(high(store, tmp_path / "kept", setting))
+    train_high_level(high(store, tmp_path / "again", setting, "optim.checkpointing=true"))
+    assert_close(weights(tmp_path / "kept"), weights(tmp_path / "again"), rtol=1e-5, atol=1e-6)
+
+
+def test_validation_goes_through_the_networks_in_parts(make_store, tmp_path, monkeypatch):
+    store, sizes = make_store(), []
+    whole = train_high_level(high(store, tmp_path / "whole")).values["metrics"]
+    plain = TokenProjector.forward
+    monkeypatch.setattr(
+        TokenProjector,
+        "forward",
+        lambda self, x: (sizes.append((self.training, len(x))), plain(self, x))[1],
+    )
+    monkeypatch.setattr(high_level, "VALIDATION_BATCH", 2)
+    parts = train_high_level(high(store, tmp_path / "parts")).values["metrics"]
+    assert [size for training, size in sizes if not training] == [2, 2, 1] * 3
+    for name in ("top1", "prior"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-5)
+
+
+def test_targets_without_room_in_memory_are_read_ahead(make_store, tmp_path, monkeypatch):
+    """`auto` on a CPU: reading them in the step would keep it waiting."""
+    asked, plain = [], loop.Feed.__init__
+    monkeypatch.setattr(
+        loop.Feed, "__init__", lambda self, ahead: (asked.append(ahead), plain(self, ahead))[1]
+    )
     store = make_store()
     train_high_level(high(store, tmp_path / "kept"))
-    train_high_level(high(store, tmp_path / "again", "optim.checkpointing=true"))
-    assert_close(weights(tmp_path / "kept"), weights(tmp_path / "again"), rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr(data, "MEMORY_SHARE", 0.0)
+    train_high_level(high(store, tmp_path / "stored"))
+    assert asked == [False, True]
+    assert_same(weights(tmp_path / "kept"), weights(tmp_path / "stored"))
+
+
+def test_processes_on_one_machine_share_its_memory(make_store, monkeypatch):
+    store = open_store(make_store())
+    monkeypatch.setattr(data, "free_memory", lambda: 4 * 24 * 5 * 16 * 3)
+    for processes, kept in ((1, True), (4, False)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        found = data.load_training_data(store, ("s1",), "array:tokens", DataConfig())
+        assert found.in_memory == kept
 
 
 def test_targets_read_from_the_store_ahead_of_the_step_change_nothing(make_store, tmp_path):
@@ -105,6 +147,23 @@ def test_a_run_that_cannot_fit_is_refused_with_its_numbers(make_store, tmp_path,
         train_high_level(high(store, tmp_path / "run"))
 
 
+def test_the_plan_counts_what_a_cpu_holds(make_store, tmp_path, monkeypatch):
+    """Responses lie in main memory however targets are kept; averaged weights take two copies."""
+    store, run = make_store(), tmp_path / "run"
+    subject = open_store(store).subject("s1")
+    responses = 4 * 20 * int(np.sum(np.asarray(subject.split) == 0))
+    plan = train_high_level(high(store, run, "data.keep=store", dry_run=True)).values
+    assert plan["bytes"]["data"] == responses
+    for spare, fits in ((-2, False), (2, True)):
+        free = int(plan["bytes"]["total"] / memory.SPARE) + spare
+        monkeypatch.setattr(memory, "free_memory", lambda device=None, free=free: free)
+        for keep in ("store", "auto"):
+            again = high(store, run, f"data.keep={keep}", dry_run=True)
+            assert train_high_level(again).values["fits"] is fits
+    averaged = train_high_level(high(store, run, "optim.ema=0.9", dry_run=True)).values["bytes"]
+    assert averaged["copies"] == plan["bytes"]["copies"] + 2 * averaged["weights"]
+
+
 def test_tensorboard_gets_the_numbers_of_the_log(make_store, tmp_path):
     store, run = make_store(), tmp_path / "run"
     train_high_level(high(store, run, 'loop.trackers=["tensorboard"]'))
@@ -127,18 +186,22 @@ def test_an_absent_tracker_is_named(make_store, tmp_path, monkeypatch):
 
 def test_a_full_disk_keeps_the_last_checkpoint(make_store, tmp_path, monkeypatch):
     store, run = make_store(), tmp_path / "run"
-    plain = checkpoint.write_bytes
+    plain = checkpoint.write_stream
 
-    def full(path, data):
-        if "ckpt-6" in str(path):
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        plain(path, data)
+    def full(path, write):
+        def writing(stream):
+            write(stream)
+            if "ckpt-6" in str(path):
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+        plain(path, writing)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "write_bytes", full)
+        patch.setattr(checkpoint, "write_stream", full)
         with pytest.raises(OSError, match="No space left"):
             train_high_level(high(store, run))
     assert checkpoint.latest_step(run) == 3
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"ckpt-3", "LATEST"}
     train_high_level(high(store, run))
     train_high_level(high(store, tmp_path / "whole"))
     assert_same(weights(run), weights(tmp_path / "whole"))

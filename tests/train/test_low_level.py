@@ -11,6 +11,7 @@ import torch
 from scipy.special import log_softmax, softmax
 
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
+from mindeye_cli.train.batch import Moment, share_of
 from mindeye_cli.train.config import DataConfig
 from mindeye_cli.train.facts import DataFacts
 from mindeye_cli.train.low_level import (
@@ -22,7 +23,7 @@ from mindeye_cli.train.low_level import (
 from mindeye_cli.train.request import TrainRequest
 from mindeye_cli.train.resolve import low_level_config
 from mindeye_cli.train.responses import KeptTargets, ResponseSet
-from mindeye_cli.train.study import Moment, StudySet, share_of
+from mindeye_cli.train.study import StudySet
 from mindeye_store import UsageProblem
 
 N, V, SIDE, WIDTH = 5, 6, 2, 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -124,3 +125,30 @@ def test_a_launched_run_stops_saves_and_continues(recorded, tmp_path):
     record = json.loads((run / "exit.json").read_text())
     assert record["code"] == 75
     assert (run / "checkpoints" / f"ckpt-{record['step']}").is_dir()
+
+
+def test_processes_without_a_launcher_agree_to_stop(recorded, tmp_path):
+    """As `srun` starts them: `--resume never` makes a new run; the signal reaches rank 0 alone."""
+    store, run = recorded / "store.zarr", tmp_path / "run"
+    line = arguments("high-level", store, run, "array:tokens", HIGH | {"optim.epochs": 4000})
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "mindeye_cli", *line, "--resume", "never"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**shared, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1"},
+        )
+        for rank in "01"
+    ]
+    deadline = time.monotonic() + 240
+    while not (run / "checkpoints" / "LATEST").exists():
+        assert [r.poll() for r in ranks] == [None, None], [r.communicate() for r in ranks]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    ranks[0].send_signal(signal.SIGTERM)
+    problems = [process.communicate(timeout=120)[1] for process in ranks]
+    assert [process.returncode for process in ranks] == [75, 75], problems

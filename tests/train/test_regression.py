@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
+from mindeye_cli.train.batch import Moment, share_of
 from mindeye_cli.train.config import DataConfig
 from mindeye_cli.train.high_level import HighLevelTask, HighLevelTraining, HighLossConfig
 from mindeye_cli.train.responses import KeptTargets, ResponseSet
-from mindeye_cli.train.study import Moment, StudySet, share_of
+from mindeye_cli.train.study import StudySet
 
 N, V, T, D = 6, 5, 3, 4
 

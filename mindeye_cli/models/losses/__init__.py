@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mindeye_cli.models.losses.latent import latent_loss
-from mindeye_cli.models.losses.mixco import Mix, bimixco, draw_mix, mix_voxels, nce
+from mindeye_cli.models.losses.mixco import Mix, bimixco, draw_mix, mix_voxels
 from mindeye_cli.models.losses.rows import token_rows, unit_rows
 from mindeye_cli.models.losses.soft_contrastive import soft_contrastive
 from mindeye_cli.models.losses.softclip import softclip, softclip_temperature
@@ -14,7 +14,6 @@ __all__ = [
     "draw_mix",
     "latent_loss",
     "mix_voxels",
-    "nce",
     "soft_contrastive",
     "softclip",
     "softclip_temperature",

@@ -1,4 +1,4 @@
-"""BiMixCo: contrastive loss over voxels that are mixed in pairs; and plain symmetric InfoNCE.
+"""BiMixCo: contrastive loss over voxels that are mixed in pairs.
 
 Shapes: `B` batch, `V` voxels, `F` features of a flattened row. Kim et al. 2020 (MixCo), made
 symmetric by Scotti et al. 2023, section 3.2.
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 TEMPERATURE = 0.006
@@ -98,22 +97,3 @@ def bimixco(
     forward = -(shares * logits.log_softmax(dim=1)).sum(dim=1).mean()
     backward = -(shares * logits.log_softmax(dim=0)).sum(dim=0).mean()
     return (forward + backward) / 2
-
-
-def nce(predicted: Tensor, target: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """Symmetric InfoNCE: the own image against the batch, and the own brain against the batch.
-
-    Parameters
-    ----------
-    predicted, target : Tensor, shape (B, F)
-        Unit rows.
-    temperature : float
-        Divides the cosines.
-
-    Returns
-    -------
-    Tensor, scalar
-    """
-    logits = predicted @ target.T / temperature
-    own = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
