@@ -65,7 +65,7 @@ def open_setting(store: Any, options: Options) -> Setting:
     plan = _plan(store, options, brain, subject, runs, sampling)
     wanted = np.array([item.image_row for item in plan.items], dtype=np.int64)
     for name, run in runs.items():
-        refuse_trained_images(getattr(options, name), run, options.split, wanted)
+        refuse_trained_images(getattr(options, name), run, options.split, wanted, store)
     return Setting(options, store, subject, brain, plan, sampling)
 
 
