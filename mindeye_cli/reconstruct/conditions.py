@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from mindeye_cli.core.norms import impose_norm
+from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.trials import average_trials, image_trials, training_trials
 from mindeye_cli.models.run_model import RunModel
 from mindeye_cli.reconstruct.options import Options, PriorSampling
@@ -111,7 +112,7 @@ def semantic(
     Returns
     -------
     embedding : float32 array (N * K, T, D)
-        Prior samples of a high-level run, one for each candidate's seed; a ridge run's prediction,
+        Prior samples of a high-level run, one for each candidate; a ridge run's prediction,
         repeated. In the norm of the run's SPACE.
     brain : float32 array (N, T, D)
         What the choice compares candidates with: the projector's embedding, or the prediction.
@@ -120,7 +121,8 @@ def semantic(
         predicted = predict_items(model, brain, items, ("prediction",), average)["prediction"]
         return spread(impose_norm(predicted, model.target_norm), items), predicted
     found = predict_items(model, brain, items, ("backbone", "retrieval"), average)
-    seeds = [seed for item in items for seed in item.seeds]
+    # Seeds of its own: from the candidate's, the generator draws its initial noise.
+    seeds = [derived_seed(seed, "prior") for item in items for seed in item.seeds]
     tokens = spread(found["backbone"], items)
     samples = model.sample_prior(tokens, seeds, prior.steps or None, prior.samples)
     return samples, found["retrieval"]

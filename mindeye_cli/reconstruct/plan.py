@@ -22,7 +22,7 @@ from mindeye_cli.reconstruct.options import Options
 from mindeye_store.errors import InvalidInput
 from mindeye_store.files import read_json
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 SEED_LIMIT = 2**31 - 1
 
 
@@ -154,6 +154,8 @@ def difference(stored: dict[str, Any], fresh: dict[str, Any]) -> str:
     """Name the first thing in which two records of a plan differ."""
     old, new = stored.get("settings", {}), fresh["settings"]
     changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    if stored.get("plan_version") != fresh.get("plan_version"):
+        return "one of another version of this program, which draws other noise"
     if changed:
         key = changed[0]
         return f"{key} was {old.get(key)!r} and is now {new.get(key)!r}"

@@ -196,16 +196,20 @@ def test_bad_runs_and_ids(study: Study, tmp_path: Path, call_cli: Any) -> None:
     assert call_cli(*base, tmp_path / "none").code == 4
 
 
+@pytest.mark.parametrize("ids", [True, False])
 def test_a_run_trained_on_the_images_is_refused(
-    study: Study, tmp_path: Path, call_cli: Any
+    study: Study, tmp_path: Path, call_cli: Any, ids: bool
 ) -> None:
-    """Either run, and of the images asked for alone."""
+    """Either run, and of the images asked for alone; older runs recorded no ids but rows."""
     stale = tmp_path / "low"
     shutil.copytree(study.low, stale)
     info = read_run(study.low)
-    write_json(
-        stale / "run.json", replace(info, details={**info.details, "trained_images": [2, 9]})
-    )
+    details = {**info.details, "trained_images": [2, 9]}
+    if ids:
+        details |= {"trained_images": [], "trained_ids": ["img002", "img009"]}
+    else:
+        del details["trained_ids"]
+    write_json(stale / "run.json", replace(info, details=details))
     low = ("reconstruct", study.store, tmp_path / "out", "--decoder", "low-level", "--json")
     low = (*low, "--weights", study.generator, "--low", stale)
     for more in ((), ("--high", study.high)):

@@ -14,6 +14,7 @@ from PIL import Image
 from reconstruct.study import Study, build
 
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
+from mindeye_cli.models.run_model import RunModel
 from mindeye_store.images import Images
 
 
@@ -106,6 +107,24 @@ def test_one_stages_model_is_gone_before_the_next_is_loaded(
     assert call_cli(*arguments(study, tmp_path / "out")).code == 0
     order = ["load_run", "load_run", "latent_decoder", "load_decoder", "load_encoder"]
     assert loaded == [(name, 0) for name in order]
+
+
+def test_the_prior_and_the_generator_draw_noise_of_their_own(
+    study: Study, tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the seeds shared, the picture's noise would begin with the embedding's."""
+    seeds: dict[str, list[int]] = {}
+    for owner, name in ((RunModel, "sample_prior"), (StableDiffusionDecoder, "generate")):
+        plain = getattr(owner, name)
+
+        def seen(self: Any, rows: Any, own: Any, *more: Any, name=name, plain=plain) -> Any:
+            seeds[name] = list(own)
+            return plain(self, rows, own, *more)
+
+        monkeypatch.setattr(owner, name, seen)
+    assert call_cli(*arguments(study, tmp_path / "out")).code == 0
+    both = seeds["sample_prior"] + seeds["generate"]
+    assert len(both) == 20 and len(set(both)) == 20
 
 
 def test_a_rerun_after_failures_draws_what_is_missing(
