@@ -58,10 +58,10 @@ def _reconstruct(options: Options, wait: Callable[[], object]) -> Outcome:
     started = time.monotonic()
     store = open_store(options.store)
     setting = open_setting(store, options)
+    plan = as_recorded(setting.plan, options.replay) if options.replay else setting.plan
     if options.overwrite and is_main_rank():
         _clear(options.out)
     wait()
-    plan = as_recorded(setting.plan, options.replay) if options.replay else setting.plan
     setting = replace(setting, plan=fix_plan(options.out, plan))
     record = finished(options.out)
     if record is not None and not record["errors"]:

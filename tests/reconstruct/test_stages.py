@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from reconstruct.study import Study, build
+from reconstruct.study import Study, arguments, build
 
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
 from mindeye_cli.models.run_model import RunModel
@@ -21,12 +21,6 @@ from mindeye_store.images import Images
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return build(tmp_path_factory.mktemp("study"))
-
-
-def arguments(study: Study, out: Path, *more: str | Path) -> list[Any]:
-    both = ("--high", study.high, "--low", study.low, "--weights", study.generator)
-    few = ("--candidates", "2", "--steps", "2", "--set", "prior.steps=5", "--json")
-    return ["reconstruct", study.store, out, *both, *few, *more]
 
 
 def pictures(folder: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,52 @@
+"""A folder that is there already: replayed, resumed, replaced."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reconstruct.study import Study, arguments, build
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return build(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def recorded(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reconstruction in batches of two items."""
+    from mindeye_cli.app import main
+
+    out = tmp_path_factory.mktemp("recorded") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mindeye_cli.reconstruct.setting.pictures_a_batch", lambda files: 4)
+        assert main([str(word) for word in arguments(study, out)]) == 0
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_replay_never_touches_what_it_repeats(
+    study: Study, recorded: Path, tmp_path: Path, call_cli: Any
+) -> None:
+    """Neither into the recorded folder nor, when the record is refused, over another one."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    shutil.copytree(recorded, out)
+    shutil.copytree(recorded, other)
+    base = ("reconstruct", study.store, "--json", "--overwrite", "--replay")
+    for folder in (out, tmp_path / "." / "out" / "..", out / "images" / ".."):
+        result = call_cli(*base, out / "manifest.json", folder)
+        assert (result.code, result.json["error"]["where"]) == (2, "--replay")
+    assert call_cli("reconstruct", study.store, out, "--replay", out / "manifest.json").code == 2
+    record = json.loads((recorded / "manifest.json").read_text())
+    record["images"][0]["seeds"][0] += 1
+    (tmp_path / "changed.json").write_text(json.dumps(record))
+    assert call_cli(*base, tmp_path / "changed.json", other).code == 3
+    assert contents(out) == contents(other) == contents(recorded)
