@@ -22,7 +22,7 @@ from mindeye_cli.reconstruct.conditions import (
     write_batch,
 )
 from mindeye_cli.reconstruct.plan import Batch, Item, spread
-from mindeye_cli.reconstruct.save import write_png
+from mindeye_cli.reconstruct.save import finite, write_png
 from mindeye_cli.reconstruct.setting import Setting
 from mindeye_cli.reconstruct.without import latent_decoder
 
@@ -60,7 +60,10 @@ def latents(setting: Setting, out: Path, batches: list[Batch]) -> None:
 
 
 def blurry(setting: Setting, out: Path, batches: list[Batch]) -> None:
-    """Write the low-level pictures beside the others, when there is a low-level run."""
+    """Write the low-level pictures beside the others, when there is a low-level run.
+
+    One that is not finite is left out, which fails its item in the end.
+    """
     if setting.options.low is None:
         return
     decoder = None
@@ -70,8 +73,9 @@ def blurry(setting: Setting, out: Path, batches: list[Batch]) -> None:
             continue
         decoder = decoder or latent_decoder(setting)
         latent = read_batch(stage_file(out, "latent", number))["latent"]
-        for file, picture in zip(files, decoder.decode(latent), strict=True):
-            if not file.exists():
+        drawn = decoder.decode(latent)
+        for file, picture, good in zip(files, drawn, finite(drawn), strict=True):
+            if good and not file.exists():
                 write_png(file, to_pixels(picture))
 
 
@@ -101,7 +105,7 @@ def _draw_batch(
     seeds = [seed for item in items for seed in item.seeds]
     values = decoder.generate(embedding, seeds, sampling, starts)
     drawn = values.reshape(len(items), -1, *values.shape[1:])
-    fine = np.asarray(np.isfinite(drawn.reshape(len(items), -1)).all(axis=1))
+    fine = finite(drawn)
     pictures = to_pixels(np.where(fine[:, None, None, None, None], drawn, 0.0))
     file = stage_file(out, "drawn", number)
     if file.exists():  # What an earlier process drew well stays as it is.

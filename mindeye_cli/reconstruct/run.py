@@ -21,9 +21,10 @@ from mindeye_cli.reconstruct import draw, without
 from mindeye_cli.reconstruct.cost import Costs
 from mindeye_cli.reconstruct.ending import batch_file, collect, finish, finished, is_whole, tidy
 from mindeye_cli.reconstruct.options import Options
-from mindeye_cli.reconstruct.pick import Picked, pick_best
+from mindeye_cli.reconstruct.pick import pick_best
 from mindeye_cli.reconstruct.plan import Batch, fix_plan
 from mindeye_cli.reconstruct.replay import as_recorded
+from mindeye_cli.reconstruct.save import Done
 from mindeye_cli.reconstruct.setting import Setting, open_setting
 from mindeye_store import open_store
 from mindeye_store.errors import UsageProblem
@@ -98,7 +99,7 @@ def _clear(out: Path) -> None:
     shutil.rmtree(out)
 
 
-def _draw(setting: Setting, options: Options, todo: list[Batch], costs: Costs) -> Iterator[Picked]:
+def _draw(setting: Setting, options: Options, todo: list[Batch], costs: Costs) -> Iterator[Done]:
     """Yield (number, records, errors) of every batch to do."""
     out = options.out
     if not todo:
@@ -106,8 +107,7 @@ def _draw(setting: Setting, options: Options, todo: list[Batch], costs: Costs) -
     if options.decoder in WITHOUT_GENERATOR:
         drawing = without.nearest if options.decoder == "nearest" else without.low_level
         with costs.stage(options.decoder):
-            for number, records in drawing(setting, out, todo):
-                yield number, records, {}
+            yield from drawing(setting, out, todo)
         return
     for stage in (draw.embeddings, draw.latents, draw.blurry, draw.candidates):
         with costs.stage(stage.__name__):
