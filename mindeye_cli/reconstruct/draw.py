@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mindeye_cli.core.progress import track
 from mindeye_cli.models.decoders import load_decoder, to_pixels
-from mindeye_cli.models.decoders.base import Decoder, Sampling
+from mindeye_cli.models.decoders.base import Decoder, Floats, Pixels, Sampling
 from mindeye_cli.models.run_model import load_run
 from mindeye_cli.reconstruct.conditions import (
     predict_items,
@@ -89,30 +90,49 @@ def candidates(setting: Setting, out: Path, batches: list[Batch]) -> None:
     memory = options.details.memory
     decoder.save_memory(offload=memory.offload, slicing=memory.slicing)
     sampling = Sampling(**setting.sampling)
+    together = setting.plan.rounding.batch_pictures
     with track("generator", count(missing), unit="images") as bar:
         for number, items in missing:
-            _draw_batch(decoder, sampling, out, number, items)
+            _draw_batch(decoder, sampling, together, out, number, items)
             bar.advance(len(items))
 
 
 def _draw_batch(
-    decoder: Decoder, sampling: Sampling, out: Path, number: int, items: tuple[Item, ...]
+    decoder: Decoder,
+    sampling: Sampling,
+    together: int,
+    out: Path,
+    number: int,
+    items: tuple[Item, ...],
 ) -> None:
-    """Leave `pictures`, uint8 (N, K, H, W, 3), and `fine`, bool (N,): whether they are pictures."""
+    """Leave `pictures`, uint8 (N, K, H, W, 3), and `fine`, bool (N,): whether they are pictures.
+
+    They are drawn `together` at a time, which is what fits the memory.
+    """
     latent = stage_file(out, "latent", number)
     starts = spread(read_batch(latent)["latent"], items) if latent.exists() else None
     embedding = read_batch(stage_file(out, "semantic", number))["embedding"]
     seeds = [seed for item in items for seed in item.seeds]
-    values = decoder.generate(embedding, seeds, sampling, starts)
-    drawn = values.reshape(len(items), -1, *values.shape[1:])
-    fine = finite(drawn)
-    pictures = to_pixels(np.where(fine[:, None, None, None, None], drawn, 0.0))
+    parts = []
+    for first in range(0, len(seeds), together):
+        part = slice(first, first + together)
+        start = None if starts is None else starts[part]
+        parts.append(_drawn_pixels(decoder.generate(embedding[part], seeds[part], sampling, start)))
+    flat, good = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    pictures = flat.reshape(len(items), -1, *flat.shape[1:])
+    fine = good.reshape(len(items), -1).all(axis=1)
     file = stage_file(out, "drawn", number)
     if file.exists():  # What an earlier process drew well stays as it is.
         before = read_batch(file)
         pictures[before["fine"]] = before["pictures"][before["fine"]]
         fine |= before["fine"]
     write_batch(file, {"pictures": pictures, "fine": fine})
+
+
+def _drawn_pixels(values: Floats) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Pictures of 8 bits, black where they are none, and whether they are."""
+    fine = finite(values)
+    return to_pixels(np.where(fine[:, None, None, None], values, np.float32(0.0))), fine
 
 
 def _drawn(out: Path, number: int) -> bool:

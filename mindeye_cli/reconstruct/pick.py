@@ -24,7 +24,9 @@ NOT_TO_CHOOSE = "the embedding to choose by has values that are not finite"
 NOT_TO_START = "the low-level picture has values that are not finite"
 
 
-def pick_best(space: str | None, out: Path, batches: list[Batch], *, keep: bool) -> Iterator[Done]:
+def pick_best(
+    space: str | None, out: Path, batches: list[Batch], *, keep: bool, together: int
+) -> Iterator[Done]:
     """Choose among each item's candidates and write the winners.
 
     Parameters
@@ -35,6 +37,8 @@ def pick_best(space: str | None, out: Path, batches: list[Batch], *, keep: bool)
     batches : list of Batch
     keep : bool
         Write the other candidates too.
+    together : int
+        Pictures embedded at a time.
 
     Yields
     ------
@@ -50,7 +54,7 @@ def pick_best(space: str | None, out: Path, batches: list[Batch], *, keep: bool)
         fine = np.array([item.name not in failed for item in items])
         chosen, pictures = list(compress(items, fine)), drawn["pictures"][fine]
         records = []
-        choices = _choices(encoder, pictures, brain[fine])
+        choices = _choices(encoder, pictures, brain[fine], together)
         for item, choice, row in zip(chosen, choices, pictures, strict=True):
             for k, picture in enumerate(row if keep else ()):
                 write_png(candidate_file(out, item, k), picture)
@@ -83,9 +87,11 @@ def _failures(
     return found
 
 
-def _choices(encoder: Any, pictures: Any, brain: Any) -> list[Choice]:
+def _choices(encoder: Any, pictures: Any, brain: Any, together: int) -> list[Choice]:
     """Choices for pictures uint8 (N, K, H, W, 3) and embeddings (N, ...)."""
     if encoder is None or not len(pictures):
         return [Choice(0, (), None) for _ in pictures]
-    embedded = encoder.encode(np.concatenate(pictures))
+    flat = np.concatenate(pictures)
+    parts = [encoder.encode(flat[k : k + together]) for k in range(0, len(flat), together)]
+    embedded = np.concatenate(parts)
     return choose(embedded.reshape(*pictures.shape[:2], *embedded.shape[1:]), brain)

@@ -115,7 +115,8 @@ def _draw(setting: Setting, options: Options, todo: list[Batch], costs: Costs) -
     # The choice is not given the setting: it holds the store, and with it the stimuli.
     space = decoder_facts(options.decoder).space if options.candidates > 1 else None
     with costs.stage("choice"):
-        yield from pick_best(space, out, todo, keep=options.keep_candidates)
+        together = setting.plan.rounding.batch_pictures
+        yield from pick_best(space, out, todo, keep=options.keep_candidates, together=together)
 
 
 def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def manifest(
         "manifest_version": 2,
         "command": "reconstruct",
         **plan.settings,
-        "batch_items": plan.batch_items,
+        **asdict(plan.rounding),
         "ids": [record["id"] for record in records],
         "image_rows": [record["image_row"] for record in records],
         "images": list(records),
