@@ -1,12 +1,14 @@
 """The stages before the choice, each with its own models in memory and no others.
 
-Every stage leaves one file a batch, whole or not at all, and passes over the batches that have it.
+Every stage leaves one file a batch, whole or not at all, and passes over the batches that have it;
+it yields a batch's number when its file is there, where the caller may stop.
 
 Shapes: `N` items, `K` candidates, `T` tokens, `D` width, `H W` a picture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ from mindeye_cli.reconstruct.setting import Setting
 from mindeye_cli.reconstruct.without import latent_decoder
 
 
-def embeddings(setting: Setting, out: Path, batches: list[Batch]) -> None:
+def embeddings(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
     """Run the semantic model once for every image, and its prior for every candidate."""
     missing = [batch for batch in batches if not stage_file(out, "semantic", batch[0]).exists()]
     options = setting.options
@@ -44,9 +46,10 @@ def embeddings(setting: Setting, out: Path, batches: list[Batch]) -> None:
             arrays = {"embedding": embedding, "brain": brain}
             write_batch(stage_file(out, "semantic", number), arrays)
             bar.advance(len(items))
+            yield number
 
 
-def latents(setting: Setting, out: Path, batches: list[Batch]) -> None:
+def latents(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
     """Run the low-level model, when there is one."""
     options = setting.options
     missing = [batch for batch in batches if not stage_file(out, "latent", batch[0]).exists()]
@@ -58,9 +61,10 @@ def latents(setting: Setting, out: Path, batches: list[Batch]) -> None:
             found = predict_items(run, setting.brain, items, ("latent",), options.average)
             write_batch(stage_file(out, "latent", number), found)
             bar.advance(len(items))
+            yield number
 
 
-def blurry(setting: Setting, out: Path, batches: list[Batch]) -> None:
+def blurry(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
     """Write the low-level pictures beside the others, when there is a low-level run.
 
     One that is not finite is left out, which fails its item in the end.
@@ -78,9 +82,10 @@ def blurry(setting: Setting, out: Path, batches: list[Batch]) -> None:
         for file, picture, good in zip(files, drawn, finite(drawn), strict=True):
             if good and not file.exists():
                 write_png(file, to_pixels(picture))
+        yield number
 
 
-def candidates(setting: Setting, out: Path, batches: list[Batch]) -> None:
+def candidates(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
     """Draw every candidate of the batches that have none, or on which the generator failed."""
     missing = [(number, items) for number, items in batches if not _drawn(out, number)]
     if not missing:
@@ -95,6 +100,7 @@ def candidates(setting: Setting, out: Path, batches: list[Batch]) -> None:
         for number, items in missing:
             _draw_batch(decoder, sampling, together, out, number, items)
             bar.advance(len(items))
+            yield number
 
 
 def _draw_batch(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from reconstruct.study import Study, arguments, build
+
+from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
+from mindeye_cli.models.run_model import RunModel
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +55,32 @@ def test_a_replay_never_touches_what_it_repeats(
     (tmp_path / "changed.json").write_text(json.dumps(record))
     assert call_cli(*base, tmp_path / "changed.json", other).code == 3
     assert contents(out) == contents(other) == contents(recorded)
+
+
+@pytest.mark.parametrize("method", ["sample_prior", "generate"])
+def test_asked_to_stop_it_ends_after_the_batch_at_work(
+    study: Study,
+    recorded: Path,
+    tmp_path: Path,
+    call_cli: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    owner: Any = RunModel if method == "sample_prior" else StableDiffusionDecoder
+    plain, calls = getattr(owner, method), []
+
+    def asked(self: Any, *given: Any) -> Any:
+        calls.append(method)
+        if len(calls) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(self, *given)
+
+    monkeypatch.setattr(owner, method, asked)
+    monkeypatch.setattr("mindeye_cli.reconstruct.setting.pictures_a_batch", lambda files: 4)
+    words = arguments(study, tmp_path / "out")
+    result = call_cli(*words)
+    assert (result.code, len(calls)) == (75, 1)
+    assert result.json["error"]["where"] == str(tmp_path / "out")
+    assert call_cli(*words).code == 0 and len(calls) == 3
+    name = "images.safetensors"
+    assert (tmp_path / "out" / name).read_bytes() == (recorded / name).read_bytes()
