@@ -18,21 +18,23 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.models.decoders import load_decoder, to_pixels
 from mindeye_cli.models.decoders.base import Decoder, Floats, Pixels, Sampling
 from mindeye_cli.models.run_model import load_run
-from mindeye_cli.reconstruct.conditions import (
-    predict_items,
-    read_batch,
-    semantic,
-    write_batch,
-)
+from mindeye_cli.reconstruct.conditions import predict_items, semantic
 from mindeye_cli.reconstruct.plan import Batch, Item, spread
 from mindeye_cli.reconstruct.save import finite, write_png
 from mindeye_cli.reconstruct.setting import Setting
+from mindeye_cli.reconstruct.stage_files import (
+    is_kept,
+    read_batch,
+    read_one,
+    stage_file,
+    write_batch,
+)
 from mindeye_cli.reconstruct.without import latent_decoder
 
 
 def embeddings(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
     """Run the semantic model once for every image, and its prior for every candidate."""
-    missing = [batch for batch in batches if not stage_file(out, "semantic", batch[0]).exists()]
+    missing = [batch for batch in batches if not is_kept(stage_file(out, "semantic", batch[0]))]
     options = setting.options
     if not missing:
         return
@@ -52,7 +54,7 @@ def embeddings(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[in
 def latents(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
     """Run the low-level model, when there is one."""
     options = setting.options
-    missing = [batch for batch in batches if not stage_file(out, "latent", batch[0]).exists()]
+    missing = [batch for batch in batches if not is_kept(stage_file(out, "latent", batch[0]))]
     if options.low is None or not missing:
         return
     run = load_run(options.low, setting.subject.name)
@@ -126,9 +128,9 @@ def _draw_batch(
         parts.append(_drawn_pixels(decoder.generate(embedding[part], seeds[part], sampling, start)))
     flat, good = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     pictures = flat.reshape(len(items), -1, *flat.shape[1:])
-    fine = good.reshape(len(items), -1).all(axis=1)
+    fine = np.asarray(good.reshape(len(items), -1).all(axis=1))
     file = stage_file(out, "drawn", number)
-    if file.exists():  # What an earlier process drew well stays as it is.
+    if is_kept(file):  # What an earlier process drew well stays as it is.
         before = read_batch(file)
         pictures[before["fine"]] = before["pictures"][before["fine"]]
         fine |= before["fine"]
@@ -143,12 +145,7 @@ def _drawn_pixels(values: Floats) -> tuple[Pixels, NDArray[np.bool_]]:
 
 def _drawn(out: Path, number: int) -> bool:
     file = stage_file(out, "drawn", number)
-    return file.exists() and bool(read_batch(file)["fine"].all())
-
-
-def stage_file(out: Path, stage: str, number: int) -> Path:
-    """What a stage leaves of a batch."""
-    return out / "stages" / f"{stage}-{number:05d}.safetensors"
+    return is_kept(file) and bool(read_one(file, "fine").all())
 
 
 def count(batches: list[Batch]) -> int:

@@ -14,10 +14,9 @@ import numpy as np
 
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.reconstruct.choose import Choice, choose
-from mindeye_cli.reconstruct.conditions import read_batch
-from mindeye_cli.reconstruct.draw import stage_file
 from mindeye_cli.reconstruct.plan import Batch, Item
 from mindeye_cli.reconstruct.save import Done, candidate_file, finite, record, write_png
+from mindeye_cli.reconstruct.stage_files import read_batch, read_one, stage_file
 
 FAILED = "the generator gave values that are not finite"
 NOT_TO_CHOOSE = "the embedding to choose by has values that are not finite"
@@ -49,7 +48,7 @@ def pick_best(
     encoder = None if space is None else load_encoder(space)
     for number, items in batches:
         drawn = read_batch(stage_file(out, "drawn", number))
-        brain = read_batch(stage_file(out, "semantic", number))["brain"]
+        brain = read_one(stage_file(out, "semantic", number), "brain")
         failed = _failures(out, number, items, drawn["fine"], brain if encoder else None)
         fine = np.array([item.name not in failed for item in items])
         chosen, pictures = list(compress(items, fine)), drawn["pictures"][fine]

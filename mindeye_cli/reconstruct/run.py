@@ -28,6 +28,7 @@ from mindeye_cli.reconstruct.plan import Batch, fix_plan
 from mindeye_cli.reconstruct.replay import as_recorded
 from mindeye_cli.reconstruct.save import Done
 from mindeye_cli.reconstruct.setting import Setting, open_setting
+from mindeye_cli.reconstruct.stage_files import stage_file
 from mindeye_store import open_store
 from mindeye_store.errors import Requeue, UsageProblem
 
@@ -96,7 +97,7 @@ def _do(
         for number, records, errors in _draw(setting, options, todo, costs, pause):
             write_json(batch_file(options.out, number), {"images": records, "errors": errors})
             if not errors:
-                draw.stage_file(options.out, "drawn", number).unlink(missing_ok=True)
+                stage_file(options.out, "drawn", number).unlink(missing_ok=True)
             pause()
     except Requeue:
         return False

@@ -6,14 +6,17 @@ import json
 import os
 import shutil
 import signal
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from reconstruct.study import Study, arguments, build
 
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
 from mindeye_cli.models.run_model import RunModel
+from mindeye_cli.reconstruct import stage_files
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +87,34 @@ def test_asked_to_stop_it_ends_after_the_batch_at_work(
     assert call_cli(*words).code == 0 and len(calls) == 3
     name = "images.safetensors"
     assert (tmp_path / "out" / name).read_bytes() == (recorded / name).read_bytes()
+
+
+@pytest.mark.parametrize("stage", ["semantic", "latent", "drawn"])
+def test_a_stage_that_was_cut_short_is_done_again(
+    study: Study, recorded: Path, tmp_path: Path, call_cli: Any, stage: str
+) -> None:
+    """As a power cut leaves it on some file systems: the name is there, the bytes are not."""
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mindeye_cli.reconstruct.setting.pictures_a_batch", lambda files: 4)
+        patch.setattr("mindeye_cli.reconstruct.pick.record", lambda *_: 1 / 0)
+        assert call_cli(*arguments(study, out)).code == 1
+    files = [out / "stages" / f"{stage}-{number:05d}.safetensors" for number in range(3)]
+    files[0].write_bytes(b"")
+    files[1].write_bytes(files[1].read_bytes()[:-9])
+    result = call_cli(*arguments(study, out))
+    assert result.code == 0 and result.stderr.count("is damaged and made again") >= 2
+    name = "images.safetensors"
+    assert (out / name).read_bytes() == (recorded / name).read_bytes()
+
+
+def test_of_what_was_drawn_only_the_verdict_is_read(tmp_path: Path) -> None:
+    file = stage_files.stage_file(tmp_path, "drawn", 0)
+    arrays = {"pictures": np.zeros((2, 2**22), np.uint8), "fine": np.array([True, False])}
+    stage_files.write_batch(file, arrays)
+    tracemalloc.start()
+    assert stage_files.is_kept(file)
+    assert stage_files.read_one(file, "fine").tolist() == [True, False]
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    assert not list(file.parent.glob("*tmp*")) and not list(file.parent.glob("*partial*"))
