@@ -31,6 +31,18 @@ def is_main_rank() -> bool:
     return rank() == 0
 
 
+def any_process(flag: bool) -> bool:
+    """Whether any process of the launch says so; each has to ask, inside `together`."""
+    if world_size() == 1:
+        return flag
+    import torch
+    from torch import distributed
+
+    said = torch.tensor(int(flag))
+    distributed.all_reduce(said, op=distributed.ReduceOp.MAX)
+    return bool(said)
+
+
 @contextmanager
 def together() -> Iterator[Callable[[], object]]:
     """Join the processes of one launch for work that needs no exchange of data.

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from mindeye_cli.core.norms import impose_norm
 from mindeye_cli.core.sampler import derived_seed
@@ -126,16 +124,3 @@ def semantic(
     tokens = spread(found["backbone"], items)
     samples = model.sample_prior(tokens, seeds, prior.steps or None, prior.samples)
     return samples, found["retrieval"]
-
-
-def write_batch(path: Path, arrays: dict[str, Any]) -> None:
-    """Keep what a stage made of a batch, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, partial)
-    partial.replace(path)
-
-
-def read_batch(path: Path) -> dict[str, Any]:
-    """Read what :func:`write_batch` kept."""
-    return load_file(path)

@@ -107,14 +107,14 @@ def pictures_a_batch(files: dict[str, Path], device: torch.device | None = None)
 
 
 def items_a_batch(items: int, candidates: int, pictures: int, parts: int) -> int:
-    """Items drawn together.
+    """Items of a batch.
 
     Parameters
     ----------
     items, candidates : int
         All of the plan, and pictures for each.
     pictures : int
-        That fit the memory together.
+        That fit the memory together; of one item they may be fewer than its candidates.
     parts : int
         Of the work: no batch is so large that one of them would have nothing to do.
     """

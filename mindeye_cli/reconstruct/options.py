@@ -133,12 +133,22 @@ class Options:
                 where="--shard",
                 fix="remove the folder once, then start every shard without --overwrite",
             )
+        self._refuse_own_record()
         alone = self.decoder in ("low-level", "latent-rgb")
         if alone and self.low is None:
             where = f"--decoder {self.decoder}"
             raise UsageProblem("the low-level picture needs --low RUN", where=where)
         if not alone and self.high is None:
             raise UsageProblem(f"decoder {self.decoder} needs --high RUN", where="--high")
+
+    def _refuse_own_record(self) -> None:
+        """The recorded pictures must stay: what is drawn is compared with them."""
+        if self.replay is not None and self.replay.resolve().is_relative_to(self.out.resolve()):
+            raise UsageProblem(
+                f"the manifest lies in {self.out}, where the replay is to be written",
+                where="--replay",
+                fix="name another folder to write",
+            )
 
     @property
     def part(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from mindeye_cli.core.atomic import write_once
 from mindeye_cli.core.jsonable import dumps
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.rounding import Rounding, recorded_rounding
 from mindeye_store.errors import InvalidInput
 from mindeye_store.files import read_json
 
@@ -42,21 +43,27 @@ Batch = tuple[int, tuple[Item, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All items in order, the batch size in items, and what they were made from.
+    """All items in order, how they are computed, and what they are made from.
 
-    The batch size follows from the memory of the machine that started, so it is no part of what
-    tells one reconstruction from another.
+    Attributes
+    ----------
+    items : tuple of Item
+    rounding : Rounding
+        Follows from the machine that started, so it is no part of what tells one reconstruction
+        from another.
+    settings : dict
     """
 
     items: tuple[Item, ...]
-    batch_items: int
+    rounding: Rounding
     settings: dict[str, Any]
 
     def batches(self, shard: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
         """Yield (number, items) of every batch, or of every n-th from the i-th on."""
-        for number, start in enumerate(range(0, len(self.items), self.batch_items)):
+        size = self.rounding.batch_items
+        for number, start in enumerate(range(0, len(self.items), size)):
             if number % shard[1] == shard[0]:
-                yield number, self.items[start : start + self.batch_items]
+                yield number, self.items[start : start + size]
 
 
 def make_items(
@@ -107,7 +114,7 @@ def fix_plan(out: Path, plan: Plan) -> Plan:
     Returns
     -------
     Plan
-        The folder's: its batch size is the one of the first start.
+        The folder's: it is computed as at the first start.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def fix_plan(out: Path, plan: Plan) -> Plan:
     record = {
         "plan_version": PLAN_VERSION,
         "settings": plan.settings,
-        "batch_items": plan.batch_items,
+        **asdict(plan.rounding),
         "items": [asdict(item) for item in plan.items],
     }
     if not path.exists():
@@ -134,20 +141,14 @@ def fix_plan(out: Path, plan: Plan) -> Plan:
             return plan
     stored = read_json(path)
     fresh = json.loads(dumps(record))
-    if any(stored.get(key) != fresh[key] for key in fresh if key != "batch_items"):
+    fixed = fresh.keys() - asdict(plan.rounding).keys()
+    if any(stored.get(key) != fresh[key] for key in fixed):
         raise InvalidInput(
             f"the folder holds another reconstruction: {difference(stored, fresh)}",
             where=str(path),
             fix="name another folder, or give --overwrite",
         )
-    return replace(plan, batch_items=_batch_items(stored, path))
-
-
-def _batch_items(stored: dict[str, Any], path: Path) -> int:
-    size = stored.get("batch_items")
-    if not isinstance(size, int) or size < 1:
-        raise InvalidInput("batch_items is no positive whole number", where=str(path))
-    return size
+    return replace(plan, rounding=recorded_rounding(stored, path))
 
 
 def difference(stored: dict[str, Any], fresh: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from mindeye_cli.reconstruct.options import Details, Options, PriorSampling
 from mindeye_cli.reconstruct.plan import Plan, difference
+from mindeye_cli.reconstruct.rounding import recorded_rounding
 from mindeye_cli.reconstruct.save import read_png
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 from mindeye_store.files import read_json
@@ -90,7 +91,7 @@ def read_record(file: Path) -> dict[str, Any]:
         record = read_json(file)
     except FileNotFoundError as problem:
         raise MissingResource("there is no such manifest", where=str(file)) from problem
-    needed = (*_RECORDED, "prior", "folders", "ids", "failed", "batch_items", "images")
+    needed = (*_RECORDED, "prior", "folders", "ids", "failed", "batch_pictures", "images")
     lacking = [name for name in needed if name not in record]
     if lacking:
         raise InvalidInput(
@@ -101,7 +102,7 @@ def read_record(file: Path) -> dict[str, Any]:
 
 
 def as_recorded(plan: Plan, file: Path) -> Plan:
-    """The plan with the recorded batch size, if it is the recorded reconstruction's.
+    """The plan with the recorded batch sizes, if it is the recorded reconstruction's.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def as_recorded(plan: Plan, file: Path) -> Plan:
     if ours != theirs or other:
         what = difference({"settings": theirs}, {"settings": ours})
         raise InvalidInput(f"this is not what was recorded: {what}", where=str(file))
-    return Plan(plan.items, int(record["batch_items"]), plan.settings)
+    return replace(plan, rounding=recorded_rounding(record, file))
 
 
 def compare(record: dict[str, Any], out: Path, file: Path) -> dict[str, Any]:

@@ -10,23 +10,27 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mindeye_cli.core.atomic import write_json
-from mindeye_cli.core.launch import is_main_rank, together
+from mindeye_cli.core.launch import any_process, is_main_rank, together
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_facts
 from mindeye_cli.reconstruct import draw, without
 from mindeye_cli.reconstruct.cost import Costs
 from mindeye_cli.reconstruct.ending import batch_file, collect, finish, finished, is_whole, tidy
 from mindeye_cli.reconstruct.options import Options
-from mindeye_cli.reconstruct.pick import Picked, pick_best
+from mindeye_cli.reconstruct.pick import pick_best
 from mindeye_cli.reconstruct.plan import Batch, fix_plan
 from mindeye_cli.reconstruct.replay import as_recorded
+from mindeye_cli.reconstruct.save import Done
 from mindeye_cli.reconstruct.setting import Setting, open_setting
+from mindeye_cli.reconstruct.stage_files import stage_file
 from mindeye_store import open_store
-from mindeye_store.errors import UsageProblem
+from mindeye_store.errors import Requeue, UsageProblem
 
 
 def reconstruct(options: Options) -> Outcome:
@@ -49,19 +53,21 @@ def reconstruct(options: Options) -> Outcome:
         Runs of the wrong kind or SPACE, unknown ids, a folder of another reconstruction.
     MissingResource
         The store, a run or the generator's weights are absent.
+    Requeue
+        SIGTERM or SIGUSR1 came; what was done is kept, and the same call goes on.
     """
-    with together() as wait:
-        return _reconstruct(options, wait)
+    with together() as wait, StopFlag() as stop:
+        return _reconstruct(options, wait, stop)
 
 
-def _reconstruct(options: Options, wait: Callable[[], object]) -> Outcome:
+def _reconstruct(options: Options, wait: Callable[[], object], stop: StopFlag) -> Outcome:
     started = time.monotonic()
     store = open_store(options.store)
     setting = open_setting(store, options)
+    plan = as_recorded(setting.plan, options.replay) if options.replay else setting.plan
     if options.overwrite and is_main_rank():
         _clear(options.out)
     wait()
-    plan = as_recorded(setting.plan, options.replay) if options.replay else setting.plan
     setting = replace(setting, plan=fix_plan(options.out, plan))
     record = finished(options.out)
     if record is not None and not record["errors"]:
@@ -69,11 +75,10 @@ def _reconstruct(options: Options, wait: Callable[[], object]) -> Outcome:
         return _outcome(options, record, "notneeded")
     todo = [b for b in setting.plan.batches(options.part) if not is_whole(options.out, b[0])]
     costs = Costs()
-    for number, records, errors in _draw(setting, options, todo, costs):
-        write_json(batch_file(options.out, number), {"images": records, "errors": errors})
-        if not errors:
-            draw.stage_file(options.out, "drawn", number).unlink(missing_ok=True)
-    wait()
+    stopped = not _do(setting, options, todo, costs, stop)
+    # Nobody waits for one that has gone: all finish their part or stop, then all go together.
+    if any_process(stopped):
+        stop.raise_requeue(str(options.out), agreed=True)
     pictures = sum(len(items) for _, items in todo)
     pace = (time.monotonic() - started) / max(1, pictures)
     record = {**collect(options, setting, costs), "seconds_per_image": pace}
@@ -81,6 +86,22 @@ def _reconstruct(options: Options, wait: Callable[[], object]) -> Outcome:
     if is_main_rank():
         record = finish(options, store, record)
     return _outcome(options, record, "partial" if record["errors"] else "ok")
+
+
+def _do(
+    setting: Setting, options: Options, todo: list[Batch], costs: Costs, stop: StopFlag
+) -> bool:
+    """Do the batches; False when a signal stopped it after one, with all of it saved."""
+    pause = partial(stop.raise_requeue, str(options.out))
+    try:
+        for number, records, errors in _draw(setting, options, todo, costs, pause):
+            write_json(batch_file(options.out, number), {"images": records, "errors": errors})
+            if not errors:
+                stage_file(options.out, "drawn", number).unlink(missing_ok=True)
+            pause()
+    except Requeue:
+        return False
+    return True
 
 
 def _clear(out: Path) -> None:
@@ -98,24 +119,31 @@ def _clear(out: Path) -> None:
     shutil.rmtree(out)
 
 
-def _draw(setting: Setting, options: Options, todo: list[Batch], costs: Costs) -> Iterator[Picked]:
-    """Yield (number, records, errors) of every batch to do."""
+def _draw(
+    setting: Setting,
+    options: Options,
+    todo: list[Batch],
+    costs: Costs,
+    pause: Callable[[], None],
+) -> Iterator[Done]:
+    """Yield (number, records, errors) of every batch to do; `pause` comes between others' files."""
     out = options.out
     if not todo:
         return
     if options.decoder in WITHOUT_GENERATOR:
         drawing = without.nearest if options.decoder == "nearest" else without.low_level
         with costs.stage(options.decoder):
-            for number, records in drawing(setting, out, todo):
-                yield number, records, {}
+            yield from drawing(setting, out, todo)
         return
     for stage in (draw.embeddings, draw.latents, draw.blurry, draw.candidates):
         with costs.stage(stage.__name__):
-            stage(setting, out, todo)
+            for _ in stage(setting, out, todo):
+                pause()
     # The choice is not given the setting: it holds the store, and with it the stimuli.
     space = decoder_facts(options.decoder).space if options.candidates > 1 else None
     with costs.stage("choice"):
-        yield from pick_best(space, out, todo, keep=options.keep_candidates)
+        together = setting.plan.rounding.batch_pictures
+        yield from pick_best(space, out, todo, keep=options.keep_candidates, together=together)
 
 
 def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from mindeye_cli.core.atomic import write_bytes
 from mindeye_cli.reconstruct.plan import Item, Plan
 
 Pixels = NDArray[np.uint8]
-Records = tuple[int, list[dict[str, Any]]]
+# A batch's number, lines of the manifest, and the reason for each item that has no picture.
+Done = tuple[int, list[dict[str, Any]], dict[str, str]]
 
 GRID_GAP = 2
 GRID_ROWS = 12
@@ -27,6 +29,20 @@ def write_png(path: Path, pixels: Pixels) -> None:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
     write_bytes(path, buffer.getvalue())
+
+
+def finite(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Which rows hold nothing but numbers; rounded to 8 bits, the others would look like pictures.
+
+    Parameters
+    ----------
+    values : float array (n, ...)
+
+    Returns
+    -------
+    bool array (n,)
+    """
+    return np.asarray(np.isfinite(values.reshape(len(values), -1)).all(axis=1))
 
 
 def read_png(path: Path) -> Pixels:
@@ -98,7 +114,7 @@ def manifest(
         "manifest_version": 2,
         "command": "reconstruct",
         **plan.settings,
-        "batch_items": plan.batch_items,
+        **asdict(plan.rounding),
         "ids": [record["id"] for record in records],
         "image_rows": [record["image_row"] for record in records],
         "images": list(records),

@@ -24,6 +24,7 @@ from mindeye_cli.reconstruct.conditions import Brain, load_brain
 from mindeye_cli.reconstruct.memory import items_a_batch, pictures_a_batch
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.plan import Plan, make_items, select
+from mindeye_cli.reconstruct.rounding import Rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +120,5 @@ def _plan(
         "runs": {name: identity(run, options, name) for name, run in runs.items()},
     }
     pictures = pictures_a_batch(files)
-    return Plan(items, items_a_batch(len(items), candidates, pictures, options.part[1]), settings)
+    size = items_a_batch(len(items), candidates, pictures, options.part[1])
+    return Plan(items, Rounding(size, pictures), settings)

@@ -6,10 +6,12 @@ Shapes: `N` items, `D` flattened embedding, `C h w` a latent.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mindeye_cli.core.trials import training_trials
 from mindeye_cli.models.decoders import to_pixels
@@ -19,26 +21,31 @@ from mindeye_cli.models.decoders.latents import LatentDecoder
 from mindeye_cli.models.decoders.load import load_latent_decoder
 from mindeye_cli.models.run_model import load_run
 from mindeye_cli.reconstruct.conditions import predict_items
-from mindeye_cli.reconstruct.plan import Batch
-from mindeye_cli.reconstruct.save import Records, record
+from mindeye_cli.reconstruct.plan import Batch, Item
+from mindeye_cli.reconstruct.save import Done, finite, record
 from mindeye_cli.reconstruct.setting import Setting
 
+LATENT_FAILED = "the low-level run gave values that are not finite"
+EMBEDDING_FAILED = "the high-level run gave values that are not finite"
 # Training images read at a time.
 FIT_ROWS = 256
 
 
-def low_level(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Records]:
-    """Write the low-level run's own pictures; yield each batch's lines of the manifest."""
+def low_level(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Done]:
+    """Write the low-level run's own pictures, but for those that are not finite."""
     options = setting.options
     assert options.low is not None  # Options refuses this decoder without --low
     run, decoder = load_run(options.low, setting.subject.name), latent_decoder(setting)
     for number, items in batches:
         latents = predict_items(run, setting.brain, items, ("latent",), options.average)["latent"]
-        drawn = zip(items, decoder.decode(latents), strict=True)
-        yield number, [record(item, out, to_pixels(picture)) for item, picture in drawn]
+        drawn = decoder.decode(latents)
+        fine = finite(drawn)
+        good = zip(compress(items, fine), drawn[fine], strict=True)
+        lines = [record(item, out, to_pixels(picture)) for item, picture in good]
+        yield number, lines, failures(items, fine, LATENT_FAILED)
 
 
-def nearest(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Records]:
+def nearest(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Done]:
     """Copy, for each item, the training image whose target is nearest to the prediction."""
     options, store = setting.options, setting.store
     assert options.high is not None  # Options refuses this decoder without --high
@@ -48,15 +55,25 @@ def nearest(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Recor
     output = "prediction" if run.kind == "ridge" else "retrieval"
     for number, items in batches:
         predicted = predict_items(run, setting.brain, items, (output,), options.average)[output]
-        similarity = _unit(predicted) @ pool.T
+        fine = finite(predicted)
+        similarity = _unit(predicted[fine]) @ pool.T
         found = rows[similarity.argmax(axis=1)]
         records = []
         for item, row, score, picture in zip(
-            items, found, similarity.max(axis=1), store.images.read(found), strict=True
+            compress(items, fine),
+            found,
+            similarity.max(axis=1),
+            store.images.read(found),
+            strict=True,
         ):
             extra = {"source_row": int(row), "scores": [float(score)]}
             records.append({**record(item, out, picture), **extra})
-        yield number, records
+        yield number, records, failures(items, fine, EMBEDDING_FAILED)
+
+
+def failures(items: tuple[Item, ...], fine: NDArray[np.bool_], reason: str) -> dict[str, str]:
+    """The reason by the name of every item that is not fine."""
+    return {item.name: reason for item, good in zip(items, fine, strict=True) if not good}
 
 
 def latent_decoder(setting: Setting) -> LatentDecoder | LatentRgb:

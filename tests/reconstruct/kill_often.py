@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mindeye_cli.app import main
 from mindeye_cli.models.encoders import load_encoder
-from mindeye_cli.reconstruct import conditions, run, save
+from mindeye_cli.reconstruct import run, save, stage_files
 
 job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 out, log = Path(job["out"]), Path(sys.argv[1] + ".log")
@@ -36,9 +36,7 @@ def logging_to_file(function):
 
 for module, name in ((save, "write_bytes"), (run, "write_json")):
     setattr(module, name, logging_to_file(getattr(module, name)))
-stages = logging_to_file(conditions.write_batch)
-for module in (conditions, run.draw):
-    module.write_batch = stages
+run.draw.write_batch = logging_to_file(stage_files.write_batch)
 load_encoder("scene-clip:tokens")  # what every child would import
 
 draw, kills, code = random.Random(job["seed"]), 0, None

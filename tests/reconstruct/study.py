@@ -69,6 +69,13 @@ def names(n: int) -> list[str]:
     return [f"img{k:03d}" for k in range(n)]
 
 
+def arguments(study: Study, out: Path, *more: str | Path) -> list[Any]:
+    """Words of a command with two pictures an image, in few steps."""
+    both = ("--high", study.high, "--low", study.low, "--weights", study.generator)
+    few = ("--candidates", "2", "--steps", "2", "--set", "prior.steps=5", "--json")
+    return ["reconstruct", study.store, out, *both, *few, *more]
+
+
 def build(folder: Path) -> Study:
     """Store, generator, and one run of each kind."""
     store = build_store(folder / "store.zarr")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mindeye_cli.reconstruct.options import Options, read_ids
 from mindeye_cli.reconstruct.plan import Plan, fix_plan, make_items, safe_name, select
+from mindeye_cli.reconstruct.rounding import Rounding
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 
@@ -45,17 +46,17 @@ def test_clashing_names_are_told_apart() -> None:
 
 
 def test_batches_cover_the_items_in_order() -> None:
-    plan = Plan(items_of(list(range(7))), 3, {})
+    plan = Plan(items_of(list(range(7))), Rounding(3, 32), {})
     batches = list(plan.batches())
     assert [number for number, _ in batches] == [0, 1, 2]
     assert [i.image_row for _, batch in batches for i in batch] == list(range(7))
 
 
 def test_the_folder_of_another_reconstruction_is_refused(tmp_path: Path) -> None:
-    plan = Plan(items_of([1, 2]), 2, {"strength": 0.5})
+    plan = Plan(items_of([1, 2]), Rounding(2, 32), {"strength": 0.5})
     assert fix_plan(tmp_path / "out", plan) == plan
     assert fix_plan(tmp_path / "out", plan) == plan
-    other = Plan(items_of([1, 2]), 2, {"strength": 0.6})
+    other = Plan(items_of([1, 2]), Rounding(2, 32), {"strength": 0.6})
     with pytest.raises(InvalidInput, match=r"strength was 0\.5 and is now 0\.6"):
         fix_plan(tmp_path / "out", other)
     (tmp_path / "busy").mkdir()
@@ -76,8 +77,19 @@ def test_select() -> None:
 
 def test_the_first_start_fixes_the_batch_size(tmp_path: Path) -> None:
     """A machine with other memory goes on with the batches that there are."""
-    fix_plan(tmp_path / "out", Plan(items_of([1, 2, 3]), 2, {}))
-    assert fix_plan(tmp_path / "out", Plan(items_of([1, 2, 3]), 1, {})).batch_items == 2
+    fix_plan(tmp_path / "out", Plan(items_of([1, 2, 3]), Rounding(2, 32), {}))
+    assert fix_plan(
+        tmp_path / "out", Plan(items_of([1, 2, 3]), Rounding(1, 8), {})
+    ).rounding == Rounding(2, 32)
+
+
+def test_a_damaged_batch_size_is_named(tmp_path: Path) -> None:
+    plan = Plan(items_of([1, 2]), Rounding(2, 32), {})
+    fix_plan(tmp_path, plan)
+    file = tmp_path / "plan.json"
+    file.write_text(file.read_text().replace('"batch_pictures": 32', '"batch_pictures": 0'))
+    with pytest.raises(InvalidInput, match="batch_pictures is no positive"):
+        fix_plan(tmp_path, plan)
 
 
 @pytest.mark.parametrize(

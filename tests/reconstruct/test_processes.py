@@ -95,3 +95,17 @@ def test_the_processes_of_a_launcher_share_the_work(
             for folder in (out, whole)
         )
         assert np.abs(ours - theirs).max() <= 1
+
+
+def test_all_processes_stop_when_one_is_asked_to(study: Study, tmp_path: Path) -> None:
+    """None hangs, and none removes what the others have kept."""
+    out, codes = tmp_path / "out", tmp_path / "codes"
+    codes.mkdir()
+    script = Path(__file__).with_name("stopped_rank.py")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = started([*launcher, str(script), str(codes), *arguments(study, out)])
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_text() for path in codes.iterdir()} == {"0": "75", "1": "75"}
+    assert not (out / "manifest.json").exists()
+    kept = {path.name for path in (out / "stages").iterdir()}
+    assert "drawn-00001.safetensors" in kept and (out / "batches/00000.json").exists()

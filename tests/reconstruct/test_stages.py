@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from reconstruct.study import Study, build
+from reconstruct.study import Study, arguments, build
 
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
 from mindeye_cli.models.run_model import RunModel
@@ -21,12 +22,6 @@ from mindeye_store.images import Images
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return build(tmp_path_factory.mktemp("study"))
-
-
-def arguments(study: Study, out: Path, *more: str | Path) -> list[Any]:
-    both = ("--high", study.high, "--low", study.low, "--weights", study.generator)
-    few = ("--candidates", "2", "--steps", "2", "--set", "prior.steps=5", "--json")
-    return ["reconstruct", study.store, out, *both, *few, *more]
 
 
 def pictures(folder: Path) -> dict[str, np.ndarray]:
@@ -147,6 +142,37 @@ def test_a_rerun_after_failures_draws_what_is_missing(
     for name in ("images.safetensors", "grid.png"):
         assert (out / name).read_bytes() == (recorded / name).read_bytes()
     assert call_cli(*arguments(study, out, *given)).json["status"] == "notneeded"
+
+
+def test_no_more_pictures_are_drawn_at_once_than_fit(
+    study: Study, tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one image's candidates neither, by the generator and by the encoder of the choice."""
+    from mindeye_cli.reconstruct import pick
+
+    embedded: list[int] = []
+    load = pick.load_encoder
+
+    def loading(space: str) -> Any:
+        encoder = load(space)
+
+        def encode(images: Any) -> Any:
+            embedded.append(len(images))
+            return encoder.encode(images)
+
+        return replace(encoder, encode=encode)
+
+    monkeypatch.setattr(pick, "load_encoder", loading)
+    few = ("--candidates", "5", "--limit", "2")
+    assert call_cli(*arguments(study, tmp_path / "whole", *few)).code == 0
+    calls = break_rows(monkeypatch, slice(0, 0))
+    monkeypatch.setattr("mindeye_cli.reconstruct.setting.pictures_a_batch", lambda files: 3)
+    assert call_cli(*arguments(study, tmp_path / "out", *few)).code == 0
+    assert calls == [3, 2, 3, 2] and embedded == [10, 3, 2, 3, 2]
+    plan = json.loads((tmp_path / "out/plan.json").read_text())
+    assert (plan["batch_items"], plan["batch_pictures"]) == (1, 3)
+    ours, theirs = pictures(tmp_path / "out"), pictures(tmp_path / "whole")
+    assert all(np.abs(ours[name] - theirs[name]).max() <= 1 for name in theirs)
 
 
 def test_candidates_are_kept_when_asked_and_recorded(
