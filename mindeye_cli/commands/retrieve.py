@@ -1,4 +1,4 @@
-"""`mindeye retrieve`: which image a brain response belongs to, and back."""
+"""`mindeye retrieve`: which image a brain response belongs to, and back; indexes and search."""
 
 from __future__ import annotations
 
@@ -42,6 +42,72 @@ def pool(
     )
     outcome = retrieve_pool(store, run, options, out=out, pictures=pictures, overwrite=overwrite)
     output.emit("retrieve pool", outcome, human=_table(outcome.values))
+
+
+@app.command("index")
+def index(
+    shards: Annotated[
+        Path, typer.Argument(metavar="SHARDS", help="Folder of embedding shards, or of pictures.")
+    ],
+    index: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")],
+    kind: Annotated[
+        str, typer.Option(help="auto (exact below two million vectors), exact or ivf.")
+    ] = "auto",
+    codes: Annotated[str, typer.Option(help="Codes of inverted lists: rabitq or pq.")] = "rabitq",
+    space: Annotated[
+        str | None, typer.Option(metavar="SPACE", help="What the vectors are; for pictures.")
+    ] = None,
+    weights: shared.Weights = None,
+    unnormalised: Annotated[
+        bool, typer.Option("--unnormalised", help="Take rows of any length, compare by cosine.")
+    ] = False,
+    lists: Annotated[int | None, typer.Option(help="Number of inverted lists.")] = None,
+    part_shards: Annotated[int, typer.Option(help="Shards in a part.")] = 1,
+    recall: Annotated[float, typer.Option(help="Recall of the 16 nearest to reach.")] = 0.95,
+    queries: Annotated[
+        Path | None, typer.Option(metavar="Q.npy", help="Own vectors to measure recall with too.")
+    ] = None,
+    centroids: Annotated[
+        Path | None, typer.Option(metavar="INDEX", help="Take over another index' centroids.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Build on this Dask scheduler's workers.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Keep the parts of an unfinished build.")
+    ] = True,
+    seed: shared.Seed = 0,
+    overwrite: shared.Overwrite = False,
+) -> None:
+    """Index embedding shards, or a folder of pictures, for nearest-neighbour search."""
+    from mindeye_cli.index.build import build_index
+    from mindeye_cli.index.options import IndexOptions
+
+    options = IndexOptions(
+        source=shards,
+        index=index,
+        kind=kind,
+        codes=codes,
+        space=space,
+        weights=weights,
+        unnormalised=unnormalised,
+        lists=lists,
+        part_shards=part_shards,
+        recall=recall,
+        queries=queries,
+        centroids=centroids,
+        scheduler=scheduler,
+        resume=resume,
+        overwrite=overwrite,
+        seed=seed,
+    )
+    outcome = build_index(options)
+    output.emit("retrieve index", outcome, human=_facts(outcome.values))
+
+
+def _facts(values: dict[str, Any]) -> str:
+    names = ("kind", "n_vectors", "parts", "built", "bytes_per_vector", "recall_at_16")
+    return output.table([(name, values[name]) for name in names], header=("what", "value"))
 
 
 def _table(values: dict[str, Any]) -> str:
