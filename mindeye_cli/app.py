@@ -34,7 +34,7 @@ COMMANDS = {
     ),
     "predict": Entry(_AT + "predict", "Write a run's outputs for voxels."),
     "retrieve": Entry(
-        _AT + "retrieve", "Find images from brain responses, and back.", ("pool", "index")
+        _AT + "retrieve", "Find images from brain responses, and back.", ("pool", "index", "search")
     ),
     "reconstruct": Entry(_AT + "reconstruct", "Make images from brain responses."),
     "evaluate": Entry(_AT + "evaluate", "Score reconstructions, with intervals and controls."),

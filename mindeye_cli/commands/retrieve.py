@@ -105,6 +105,77 @@ def index(
     output.emit("retrieve index", outcome, human=_facts(outcome.values))
 
 
+@app.command("search")
+def search(
+    index: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of an index.")],
+    queries: Annotated[
+        Path | None, typer.Option(metavar="Q.npy", help="Vectors to search with.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="STORE", help="Search with brain responses of a store.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="The run that embeds the responses.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Subject, where the run has several.")] = None,
+    split: shared.Split = "test",
+    k: Annotated[int, typer.Option("--k", help="Neighbours of a query.")] = 16,
+    candidates: Annotated[int, typer.Option(help="Neighbours that --rerank begins with.")] = 300,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare with every vector.")] = False,
+    where: Annotated[
+        str | None, typer.Option(metavar="EXPR", help='Filter, such as "width >= 512".')
+    ] = None,
+    drop_near: Annotated[
+        float | None, typer.Option(metavar="COSINE", help="Leave out what is this near the image.")
+    ] = None,
+    stimuli: Annotated[
+        Path | None, typer.Option(metavar="S.npy", help="The images' vectors, a row a query.")
+    ] = None,
+    rerank: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Rank the first pictures by a token run.")
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Picture files or tar shards.")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch pictures from the metadata's addresses.")
+    ] = False,
+    weights: shared.Weights = None,
+    shards: Annotated[
+        Path | None, typer.Option(metavar="SHARDS", help="The shards' folder, if it moved.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Search on this Dask scheduler's workers.")
+    ] = None,
+) -> None:
+    """Print the nearest neighbours of vectors or brain responses, one JSON line a query."""
+    from mindeye_cli.index.lines import search_index
+    from mindeye_cli.index.search_options import SearchOptions
+
+    options = SearchOptions(
+        index=index,
+        queries=queries,
+        store=store,
+        run=run,
+        subject=subject,
+        split=split,
+        k=k,
+        candidates=candidates,
+        exact=exact,
+        where=where,
+        drop_near=drop_near,
+        stimuli=stimuli,
+        rerank=rerank,
+        pictures=pictures,
+        download=download,
+        weights=weights,
+        shards=shards,
+        scheduler=scheduler,
+    )
+    for record in search_index(options):
+        output.emit_line(record)
+
+
 def _facts(values: dict[str, Any]) -> str:
     names = ("kind", "n_vectors", "parts", "built", "bytes_per_vector", "recall_at_16")
     return output.table([(name, values[name]) for name in names], header=("what", "value"))
