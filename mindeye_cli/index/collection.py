@@ -71,17 +71,20 @@ class Collection:
 
     def gather(self, positions: Ints) -> Tensor:
         """Rows at any positions, float32 (m, D)."""
-        order = np.argsort(positions, kind="stable")
-        places, rows = self.locate(positions[order])
-        edges = np.flatnonzero(np.diff(places, prepend=-1, append=-1))
-        parts = [
-            self.picked(int(places[low]), rows[low:high])
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
-        ]
-        out = torch.empty(len(positions), self.dim)
-        if parts:
-            out[torch.from_numpy(order)] = torch.cat(parts)
-        return out
+        places, rows = self.locate(positions)
+        chosen = np.unique(places)
+        if len(chosen) == 1:
+            return self.picked(int(chosen[0]), rows)
+        kept = torch.float16 if self._half(chosen) else torch.float32
+        out = torch.empty(len(positions), self.dim, dtype=kept)
+        for place in chosen:
+            at = np.flatnonzero(places == place)
+            found = self._mapped(int(place))[1].index_select(0, torch.from_numpy(rows[at]))
+            out.index_copy_(0, torch.from_numpy(at), found.to(kept))
+        return self._unit(out.float())
+
+    def _half(self, places: Ints) -> bool:
+        return all(self.shards[place].dtype == "float16" for place in places)
 
     def locate(self, positions: Ints) -> tuple[Ints, Ints]:
         """Shard and row of every position."""

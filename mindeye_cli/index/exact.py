@@ -68,8 +68,8 @@ def best(scores: Floats, positions: Ints, k: int) -> tuple[Floats, Ints]:
         short = ((0, 0), (0, k - scores.shape[1]))
         scores = np.pad(scores, short, constant_values=-np.inf)
         positions = np.pad(positions, short, constant_values=-1)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(scores, order, 1), np.take_along_axis(positions, order, 1)
+    top, order = torch.from_numpy(scores).topk(k, dim=1)
+    return top.numpy(), np.take_along_axis(positions, order.numpy(), 1)
 
 
 def _scan_one(collection: Collection, query: Floats, k: int, places: range) -> tuple[Floats, Ints]:

@@ -56,7 +56,7 @@ def test_recall_is_what_the_build_says(
     built = _build(call_cli, root, tmp_path / "i", "--codes", codes)
     assert built["recall_at_16"] >= 0.95 and built["recall_at_300"] >= 0.9
     assert built["parts"] == 3 and built["codes"] == codes
-    files = [f for f in (tmp_path / "i").rglob("*.faiss")]
+    files = list((tmp_path / "i").rglob("*.faiss"))
     beside = sum(f.stat().st_size for f in files) / len(rows)
     assert built["bytes_per_vector"] == pytest.approx(beside, rel=0.05)
     # Row ids of 8 bytes, and an eighth of a byte a number (RaBitQ: two more floats).
