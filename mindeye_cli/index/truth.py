@@ -16,7 +16,8 @@ Doubles = NDArray[np.float64]
 MARGIN = 16
 # Equal rows tie whatever the order of summation; ties are kept in the order of the shards.
 DECIMALS = 9
-CANDIDATES_AT_ONCE = 16384
+# Small enough to stay in the cache, and to search where memory is short.
+CANDIDATES_AT_ONCE = 2048
 
 
 def rescore(collection: Collection, queries: Floats, positions: Ints) -> Floats:

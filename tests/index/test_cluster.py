@@ -81,24 +81,23 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     started.close()
 
 
-def test_two_workers_answer_as_one_process(cluster: Cluster, tmp_path: Path, run_cli: Any) -> None:
+def test_two_workers_answer_as_one_process(cluster: Cluster, tmp_path: Path, call_cli: Any) -> None:
     rows = made.write_shards(tmp_path / "s", SIZES, DIM)
     options = ("--kind", "ivf", "--lists", "32")
-    alone = run_cli("retrieve", "index", tmp_path / "s", tmp_path / "alone", *options)
+    alone = call_cli("retrieve", "index", tmp_path / "s", tmp_path / "alone", *options)
     assert alone.code == 0, alone.stderr
     shared = ("--centroids", tmp_path / "alone", "--scheduler", cluster.address)
-    both = run_cli("retrieve", "index", tmp_path / "s", tmp_path / "both", *options, *shared)
+    both = call_cli("retrieve", "index", tmp_path / "s", tmp_path / "both", *options, *shared)
     assert both.code == 0, both.stderr
     for part in (tmp_path / "alone" / "parts").iterdir():
         theirs = tmp_path / "both" / "parts" / part.name / "lists.faiss"
         assert (part / "lists.faiss").read_bytes() == theirs.read_bytes()
     np.save(tmp_path / "q.npy", made.near(rows, 20))
-    for index in ("alone", "both"):
-        for exact in ((), ("--exact",)):
-            ask = ("retrieve", "search", tmp_path / index, "--queries", tmp_path / "q.npy", *exact)
-            here, there = run_cli(*ask), run_cli(*ask, "--scheduler", cluster.address)
-            assert there.code == 0, there.stderr
-            assert here.stdout == there.stdout and len(here.lines) == 20
+    for exact in ((), ("--exact",)):
+        ask = ("retrieve", "search", tmp_path / "both", "--queries", tmp_path / "q.npy", *exact)
+        here, there = call_cli(*ask), call_cli(*ask, "--scheduler", cluster.address)
+        assert there.code == 0, there.stderr
+        assert here.stdout == there.stdout and len(here.lines) == 20
 
     victim = cluster.processes[1]
     index = tmp_path / "third"
@@ -110,10 +109,10 @@ def test_two_workers_answer_as_one_process(cluster: Cluster, tmp_path: Path, run
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    third = run_cli("retrieve", "index", tmp_path / "s", index, *options, *shared)
+    third = call_cli("retrieve", "index", tmp_path / "s", index, *options, *shared)
     killer.join(timeout=10)
     victim.wait(timeout=10)
     assert third.code == 0, third.stderr
     ask = ("retrieve", "search", index, "--queries", tmp_path / "q.npy")
-    lost = run_cli(*ask, "--scheduler", cluster.address)
-    assert lost.code == 0 and lost.lines == run_cli(*ask).lines
+    lost = call_cli(*ask, "--scheduler", cluster.address)
+    assert lost.code == 0 and lost.lines == call_cli(*ask).lines

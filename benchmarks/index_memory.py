@@ -1,0 +1,46 @@
+"""Private memory of a process that opens an index and searches it, with or without a limit.
+
+Run by `index.py`. The limit is on private memory (RLIMIT_DATA), set when everything is imported:
+what the process has then, and a quarter of the index. Mapped pages are the kernel's to drop.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from mindeye_cli.index.needs import need_faiss
+from mindeye_cli.index.search import nearest, open_index
+
+
+def status(name: str) -> int:
+    """A line of this process' status, bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise SystemExit(f"no {name} in /proc/self/status")
+
+
+def main() -> None:
+    """Print `opened` (bytes) and the ids."""
+    index, queries = Path(sys.argv[1]), np.load(sys.argv[2], allow_pickle=False)
+    need_faiss()
+    before = status("RssAnon")
+    if sys.argv[3] == "limited":
+        size = sum(file.stat().st_size for file in index.rglob("*.faiss"))
+        limit = status("VmData") + size // 4
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    opened = open_index(index)
+    for part in range(len(opened.places)):
+        opened.lists(part)
+    private = status("RssAnon") - before
+    ids = [nearest(opened, query[None], 16)[1][0].tolist() for query in queries]
+    sys.stdout.write(json.dumps({"opened": private, "ids": ids}))
+
+
+if __name__ == "__main__":
+    main()
