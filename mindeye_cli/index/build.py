@@ -15,6 +15,7 @@ from typing import Any
 from mindeye_cli.core.fingerprint import environment
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.progress import track
+from mindeye_cli.index.folder import embed_pictures
 from mindeye_cli.index.manifest import (
     INDEX,
     PARTS,
@@ -27,7 +28,7 @@ from mindeye_cli.index.manifest import (
     write_manifest,
 )
 from mindeye_cli.index.options import IndexOptions
-from mindeye_cli.index.plan import Todo, fix_plan, plan_parts
+from mindeye_cli.index.plan import Todo, fix_plan, open_folder, plan_parts
 from mindeye_cli.index.shards import Shard, find_shards
 from mindeye_store.errors import PartialResult
 from mindeye_store.files import disk_errors
@@ -36,7 +37,7 @@ LOCKS = "_locks"
 
 
 def build_index(options: IndexOptions) -> Outcome:
-    """Index a folder of embedding shards, continuing what is there.
+    """Index a folder of embedding shards or of pictures, continuing what is there.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def build_index(options: IndexOptions) -> Outcome:
         Another process builds the same index.
     """
     options = replace(options, source=options.source.resolve(), index=options.index.resolve())
+    open_folder(options)
+    options = embed_pictures(options)
     shards = find_shards(options.source)
     plan = fix_plan(options, shards)
     if not options.resume and not (options.index / INDEX).exists():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".JPEG", ".JPG", ".PNG")
 # A picture of more pixels is refused before it is decoded: 100 megapixels are 300 MB.
 MAX_PIXELS = 100_000_000
 
@@ -33,7 +34,7 @@ def decode(data: bytes) -> Pixels:
     Raises
     ------
     NoPicture
-        It is damaged or too large, or a single colour, as servers send for what is gone.
+        It is damaged or too large.
     """
     try:
         with warnings.catch_warnings():
@@ -44,6 +45,17 @@ def decode(data: bytes) -> Pixels:
                 pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise NoPicture("damaged") from problem
+    return pixels
+
+
+def not_blank(pixels: Pixels) -> Pixels:
+    """The picture, unless it is a single colour, as servers send for what is gone.
+
+    Raises
+    ------
+    NoPicture
+        It is blank.
+    """
     if (pixels == pixels[:1, :1]).all():
         raise NoPicture("blank")
     return pixels

@@ -3,6 +3,7 @@
 INDEX/plan.json          what was asked for; a build that was cut short continues it and no other
 INDEX/shared/            trained once: rotation, centroids, the empty coder (inverted lists only)
 INDEX/parts/NAME/        part.json with its shards and checksums; lists.faiss (inverted lists only)
+INDEX/embeddings/        shards of a folder of pictures, which has none of its own
 INDEX/index.json         written last: the parts that are searched and the recall that was measured
 """
 
@@ -23,6 +24,8 @@ SCHEMA_VERSION = 1
 INDEX, PLAN, PART = "index.json", "plan.json", "part.json"
 # The record of parts whose recall is not measured yet, which nobody but the build may search.
 UNCHECKED = "unchecked.json"
+# Vectors of a folder of pictures, which have no shards of their own.
+EMBEDDINGS, ENCODER = "embeddings", "encoder.json"
 LISTS, SHARED, PARTS = "lists.faiss", "shared", "parts"
 
 

@@ -13,13 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mindeye_cli.index.decode import NoPicture, Pixels, decode
+from mindeye_cli.index.decode import SUFFIXES, NoPicture, Pixels, decode, not_blank
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 # Columns that name a picture, as clip-retrieval and img2dataset call them.
 NAME_COLUMNS = ("image_path", "key")
 URL_COLUMNS = ("url", "URL")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".JPEG", ".JPG", ".PNG")
 TIMEOUT_S = 10
 MOST_BYTES = 20_000_000
 KEY_DIGITS = 4  # of a sample in its shard, as img2dataset numbers them
@@ -81,7 +80,7 @@ class Pictures:
             data = _fetch(str(record[self.url]))
         if data is None:
             raise NoPicture("absent")
-        return decode(data)
+        return not_blank(decode(data))
 
     def _local(self, name: str) -> bytes | None:
         assert self.folder is not None

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from mindeye_cli.core.atomic import refuse_existing, write_json
 from mindeye_cli.core.fingerprint import of_file
-from mindeye_cli.index.manifest import PART, PARTS, PLAN, Part, Plan, read_part, read_plan
+from mindeye_cli.index.manifest import (
+    EMBEDDINGS,
+    ENCODER,
+    PART,
+    PARTS,
+    PLAN,
+    Part,
+    Plan,
+    read_part,
+    read_plan,
+)
 from mindeye_cli.index.options import EXACT_ROWS, IndexOptions
 from mindeye_cli.index.shards import Shard
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
@@ -35,13 +45,10 @@ def fix_plan(options: IndexOptions, shards: list[Shard]) -> Plan:
     Raises
     ------
     UsageProblem
-        The folder holds something else, or an index made with other options.
+        The index was made with other options.
     """
-    if options.overwrite:
-        _clear(options.index)
     there = read_plan(options.index)
     if there is None:
-        refuse_existing(options.index, overwrite=False)
         plan = _new_plan(options, shards)
         write_json(options.index / PLAN, asdict(plan))
         return plan
@@ -127,16 +134,17 @@ def _unchanged(root: Path, part: Part, now: dict[str, Shard]) -> Part:
     return part
 
 
-def _clear(index: Path) -> None:
-    """Delete an index, and nothing else that the path might name.
+def open_folder(options: IndexOptions) -> None:
+    """Make room for an index, or find that the folder is one.
 
     Raises
     ------
     UsageProblem
         The folder holds something else.
     """
-    if not index.exists() or (index.is_dir() and not any(index.iterdir())):
+    index = options.index
+    if (index / PLAN).is_file() or (index / EMBEDDINGS / ENCODER).is_file():
+        if options.overwrite:
+            shutil.rmtree(index)
         return
-    if not (index / PLAN).is_file():
-        raise UsageProblem("--overwrite replaces indexes only", where=str(index))
-    shutil.rmtree(index)
+    refuse_existing(index, overwrite=False)

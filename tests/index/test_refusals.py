@@ -161,8 +161,10 @@ def test_other_folders_and_options(
     assert call_cli("retrieve", "index", tmp_path / "none", folder).code == 4
     (tmp_path / "empty").mkdir()
     assert call_cli("retrieve", "index", tmp_path / "empty", tmp_path / "k").code == 4
-    taken = call_cli("retrieve", "index", shards, shards, "--overwrite")
-    assert taken.code == 2 and (shards / "img_emb").is_dir()
+    for option in ((), ("--overwrite",)):
+        taken = call_cli("retrieve", "index", shards, shards, *option)
+        assert taken.code == 2, taken.stderr
+    assert (shards / "img_emb").is_dir()
     assert call_cli("retrieve", "index", shards, folder, "--kind", "hnsw").code == 2
     few = call_cli("retrieve", "index", shards, tmp_path / "few", "--kind", "ivf", "--lists", "450")
     assert few.code == 3 and "too few" in few.stderr
