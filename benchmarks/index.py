@@ -36,6 +36,7 @@ ROWS = ("exact", "approximate", "memory", "resume", "cluster")
 QUERIES = 982  # the shared test images of NSD
 COSINES = {"held-out": 1.0, "off-manifold 0.94": 0.94, "off-manifold 0.80": 0.8}
 GB = 1e9
+TIE = 1e-6
 failed: list[str] = []
 
 
@@ -71,8 +72,10 @@ def bandwidth(files: list[Path]) -> float:
         return sum(piece.nbytes for piece in pieces) / seconds(read)
 
 
-def brute_force(files: list[Path], queries: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """Positions of the k nearest by numpy: cast a block to float32, multiply, keep the best."""
+def brute_force(
+    files: list[Path], queries: NDArray[Any], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The k nearest by numpy: cast a block to float32, multiply, keep the best."""
     scores = np.full((len(queries), k), -np.inf, np.float32)
     places = np.zeros((len(queries), k), np.int64)
     first = 0
@@ -89,7 +92,7 @@ def brute_force(files: list[Path], queries: NDArray[Any], k: int) -> NDArray[np.
             scores = np.take_along_axis(both, at, 1)
         first += len(rows)
     order = np.argsort(-scores, axis=1, kind="stable")
-    return np.take_along_axis(places, order, 1)
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
 
 
 def build(shards: Path, index: Path, *options: str, wait: bool = True) -> Any:
@@ -145,13 +148,16 @@ def exact_row(work: Path, mixture: Mixture) -> None:
     queries = mixture.queries(QUERIES, 0.94)
     size = sum(file.stat().st_size for file in files_of(shards))
     start = time.perf_counter()
-    right = brute_force(files_of(shards), queries, 16)
+    best, right = brute_force(files_of(shards), queries, 16)
     numpy_s = time.perf_counter() - start
-    found = nearest(opened, queries, 16)[1]
-    one_by_one = np.concatenate([nearest(opened, q[None], 16)[1] for q in queries[:20]])
-    check("exact: share of ids equal", float((found == right).mean()), 1 - 1e-4, at_least=True)
-    same = float((one_by_one == right[:20]).mean())
-    check("exact: the same, one query at a time", same, 1 - 1e-4, at_least=True)
+    scores, found = nearest(opened, queries, 16)
+    one_by_one = np.concatenate([nearest(opened, q[None], 16)[1] for q in queries[:50]])
+    # Where float32 cannot tell two rows apart their order is nobody's.
+    same = (found == right) | (np.abs(scores - best) < TIE)
+    print(f"     ids equal {(found == right).mean():.6f}, others tie in float32")
+    check("exact: ids equal up to ties", float(same.mean()), 1, at_least=True)
+    alone = float((one_by_one == found[:50]).mean())
+    check("exact: the same, one query at a time", alone, 1, at_least=True)
     limit = bandwidth(files_of(shards))
     one_s = seconds(lambda: nearest(opened, queries[:1], 16))
     print(

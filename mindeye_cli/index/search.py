@@ -168,6 +168,8 @@ def nearest(
 
 def _scanned(opened: Opened, queries: Floats, k: int, mask: Mask | None, run: Run) -> Ints:
     """Positions (q, k) of the best rows in float32."""
+    if run is embedded:
+        return scan(opened.collection, queries, k, mask=mask)[1]
     parts = range(len(opened.places))
     tasks = [(opened.source, p, queries, k, _slice(opened, p, mask)) for p in parts]
     found = list(run(scan_part, tasks))
