@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mindeye_cli.index.needs import need_faiss
 from mindeye_cli.index.search import nearest, open_index
@@ -25,10 +26,23 @@ def status(name: str) -> int:
     raise SystemExit(f"no {name} in /proc/self/status")
 
 
+def _start_libraries() -> None:
+    """Let every library make its threads and buffers, whose size is no matter of an index."""
+    faiss, rows = need_faiss(), np.ones((1024, 768), np.float32)
+    flat = faiss.IndexFlatL2(768)
+    flat.add(rows)
+    rotation = faiss.RandomRotationMatrix(768, 768)
+    rotation.init(0)
+    for count in (1, len(rows)):
+        flat.search(rotation.apply(rows[:count]), 4)
+    torch.bmm(torch.ones(8, 64, 768), torch.ones(8, 768, 1))
+    torch.from_numpy(rows) @ torch.from_numpy(rows).T
+
+
 def main() -> None:
     """Print `opened` (bytes) and the ids."""
     index, queries = Path(sys.argv[1]), np.load(sys.argv[2], allow_pickle=False)
-    need_faiss()
+    _start_libraries()
     before = status("RssAnon")
     if sys.argv[3] == "limited":
         size = sum(file.stat().st_size for file in index.rglob("*.faiss"))

@@ -13,6 +13,22 @@ from mindeye_cli.lazy import group_app
 
 app = group_app("Find images from brain responses, and back.")
 
+Where = Annotated[str | None, typer.Option(metavar="EXPR", help='Filter, such as "width >= 512".')]
+DropNear = Annotated[
+    float | None, typer.Option(metavar="COSINE", help="Leave out what is this near the image.")
+]
+Stimuli = Annotated[
+    Path | None, typer.Option(metavar="S.npy", help="The images' vectors, a row a query.")
+]
+Pictures = Annotated[Path | None, typer.Option(metavar="DIR", help="Picture files or tar shards.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDR", help="Use this Dask scheduler's workers."),
+]
+Moved = Annotated[
+    Path | None, typer.Option(metavar="SHARDS", help="The shards' folder, if it moved.")
+]
+
 
 @app.command("pool")
 def pool(
@@ -70,9 +86,7 @@ def index(
     centroids: Annotated[
         Path | None, typer.Option(metavar="INDEX", help="Take over another index' centroids.")
     ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Build on this Dask scheduler's workers.")
-    ] = None,
+    scheduler: Scheduler = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Keep the parts of an unfinished build.")
     ] = True,
@@ -122,31 +136,19 @@ def search(
     k: Annotated[int, typer.Option("--k", help="Neighbours of a query.")] = 16,
     candidates: Annotated[int, typer.Option(help="Neighbours that --rerank begins with.")] = 300,
     exact: Annotated[bool, typer.Option("--exact", help="Compare with every vector.")] = False,
-    where: Annotated[
-        str | None, typer.Option(metavar="EXPR", help='Filter, such as "width >= 512".')
-    ] = None,
-    drop_near: Annotated[
-        float | None, typer.Option(metavar="COSINE", help="Leave out what is this near the image.")
-    ] = None,
-    stimuli: Annotated[
-        Path | None, typer.Option(metavar="S.npy", help="The images' vectors, a row a query.")
-    ] = None,
+    where: Where = None,
+    drop_near: DropNear = None,
+    stimuli: Stimuli = None,
     rerank: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Rank the first pictures by a token run.")
     ] = None,
-    pictures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Picture files or tar shards.")
-    ] = None,
+    pictures: Pictures = None,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch pictures from the metadata's addresses.")
     ] = False,
     weights: shared.Weights = None,
-    shards: Annotated[
-        Path | None, typer.Option(metavar="SHARDS", help="The shards' folder, if it moved.")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Search on this Dask scheduler's workers.")
-    ] = None,
+    shards: Moved = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Print the nearest neighbours of vectors or brain responses, one JSON line a query."""
     from mindeye_cli.index.lines import search_index

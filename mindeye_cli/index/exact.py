@@ -9,6 +9,7 @@ Shapes: `q` queries, `N` rows, `D` width, `k` results.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -30,7 +31,7 @@ def scan(
     collection: Collection,
     queries: Floats,
     k: int,
-    places: range | None = None,
+    places: Sequence[int] | None = None,
     mask: Mask | None = None,
 ) -> tuple[Floats, Ints]:
     """The nearest rows by inner product in float32.
@@ -41,7 +42,7 @@ def scan(
     queries : float32 array (q, D)
         At length 1.
     k : int
-    places : range, optional
+    places : sequence of int, optional
         Only these shards.
     mask : bool array (N,), optional
         Rows that may be found.
@@ -72,7 +73,9 @@ def best(scores: Floats, positions: Ints, k: int) -> tuple[Floats, Ints]:
     return top.numpy(), np.take_along_axis(positions, order.numpy(), 1)
 
 
-def _scan_one(collection: Collection, query: Floats, k: int, places: range) -> tuple[Floats, Ints]:
+def _scan_one(
+    collection: Collection, query: Floats, k: int, places: Sequence[int]
+) -> tuple[Floats, Ints]:
     """One query over float16 rows in the map: (k,) and (k,)."""
     faiss = need_faiss()
     quantizer = faiss.ScalarQuantizer(collection.dim, faiss.ScalarQuantizer.QT_fp16)
@@ -110,7 +113,7 @@ def _scan_one(collection: Collection, query: Floats, k: int, places: range) -> t
 
 
 def _scan_many(
-    collection: Collection, queries: Floats, k: int, places: range, mask: Mask | None
+    collection: Collection, queries: Floats, k: int, places: Sequence[int], mask: Mask | None
 ) -> tuple[Floats, Ints]:
     asked = torch.from_numpy(np.ascontiguousarray(queries))
     scores = torch.full((len(queries), k), -torch.inf)

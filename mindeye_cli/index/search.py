@@ -5,6 +5,7 @@ Shapes: `q` queries, `N` rows of the collection, `D` width, `k` results, `R` can
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -130,6 +131,7 @@ def nearest(
     exact: bool = False,
     mask: Mask | None = None,
     setting: Setting | None = None,
+    parts: Sequence[int] | None = None,
     run: Run = embedded,
 ) -> tuple[Doubles, Ints]:
     """The k nearest rows of every query.
@@ -146,6 +148,8 @@ def nearest(
         Rows that may be found.
     setting : Setting, optional
         By default the one that the build found for k.
+    parts : sequence of int, optional
+        Only these parts.
     run : Run
         This process, or a cluster.
 
@@ -159,18 +163,22 @@ def nearest(
     apply_threads()
     rows = len(opened.collection) if mask is None else int(mask.sum())
     few = mask is not None and rows <= FILTERED_EXACT_ROWS
+    chosen = range(len(opened.places)) if parts is None else parts
     if exact or few or opened.manifest.plan.kind == "exact":
-        rough = _scanned(opened, queries, k + MARGIN, mask, run)
+        rough = _scanned(opened, queries, k + MARGIN, mask, chosen, run)
     else:
-        rough = _probed(opened, queries, k + MARGIN, mask, setting or opened.setting(k), run)
+        setting = setting or opened.setting(k)
+        rough = _probed(opened, queries, k + MARGIN, mask, setting, chosen, run)
     return rank(opened.collection, queries, rough, k)
 
 
-def _scanned(opened: Opened, queries: Floats, k: int, mask: Mask | None, run: Run) -> Ints:
+def _scanned(
+    opened: Opened, queries: Floats, k: int, mask: Mask | None, parts: Sequence[int], run: Run
+) -> Ints:
     """Positions (q, k) of the best rows in float32."""
     if run is embedded:
-        return scan(opened.collection, queries, k, mask=mask)[1]
-    parts = range(len(opened.places))
+        places = [place for part in parts for place in opened.places[part]]
+        return scan(opened.collection, queries, k, places, mask)[1]
     tasks = [(opened.source, p, queries, k, _slice(opened, p, mask)) for p in parts]
     found = list(run(scan_part, tasks))
     scores = np.concatenate([s for s, _ in found], axis=1)
@@ -178,13 +186,18 @@ def _scanned(opened: Opened, queries: Floats, k: int, mask: Mask | None, run: Ru
 
 
 def _probed(
-    opened: Opened, queries: Floats, k: int, mask: Mask | None, setting: Setting, run: Run
+    opened: Opened,
+    queries: Floats,
+    k: int,
+    mask: Mask | None,
+    setting: Setting,
+    parts: Sequence[int],
+    run: Run,
 ) -> Ints:
     """Positions (q, k) of the best candidates, scored from the shards in float32."""
     count = max(setting.candidates, k)
     rotated = opened.coder.rotate(queries)
     lists, distances = opened.coder.near_lists(rotated, setting.lists)
-    parts = range(len(opened.places))
     tasks = [
         (opened.source, p, rotated, lists, distances, count, _slice(opened, p, mask)) for p in parts
     ]

@@ -10,7 +10,7 @@ Shapes: `q` queries, `D` width, `k` results.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -83,6 +83,15 @@ def off_manifold(collection: Collection, rows: Floats, seed: int) -> Floats:
     return _unit(rows + slope * _unit(error))
 
 
+def checked_parts(opened: Opened) -> list[int]:
+    """Parts of two million rows or more, drawn from all; every part where there are fewer."""
+    count = len(opened.places)
+    order = rng(opened.manifest.plan.seed, "index", "check parts").permutation(count)
+    sizes = np.array([opened.span(int(part)).stop - opened.span(int(part)).start for part in order])
+    enough = int(np.searchsorted(np.cumsum(sizes), CHECK_ROWS)) + 1
+    return sorted(int(part) for part in order[:enough])
+
+
 def tune(
     opened: Opened, recall: float, own: Floats | None, run: Run = embedded
 ) -> tuple[dict[str, Setting], dict[str, object]]:
@@ -106,18 +115,19 @@ def tune(
         and its lower bound.
     """
     asked = check_queries(opened, own)
-    rows = len(opened.collection)
+    parts = checked_parts(opened)
+    seen = sum(opened.span(part).stop - opened.span(part).start for part in parts)
     settings: dict[str, Setting] = {}
-    facts: dict[str, object] = {"rows": rows, "queries": {n: len(a.own) for n, a in asked.items()}}
+    facts: dict[str, object] = {"rows": seen, "queries": {n: len(a.own) for n, a in asked.items()}}
     reached = True
     for k in SIZES:
-        k = min(k, rows - 1)
+        k = min(k, seen - 1)
         truth = {
-            name: nearest(opened, a.queries, k + 1, exact=True, run=run)[1]
+            name: nearest(opened, a.queries, k + 1, exact=True, parts=parts, run=run)[1]
             for name, a in asked.items()
         }
         target = recall - LOOSER.get(k, 0.0)
-        setting, found = _search_further(opened, asked, truth, k, target, run)
+        setting, found = _search_further(opened, asked, truth, k, target, parts, run)
         reached &= min(entry.low for entry in found.values()) >= target
         settings[str(k)] = setting
         facts[f"recall_at_{k}"] = {
@@ -133,6 +143,7 @@ def _search_further(
     truth: Mapping[str, Ints],
     k: int,
     target: float,
+    parts: Sequence[int],
     run: Run,
 ) -> tuple[Setting, dict[str, Recall]]:
     """Double the lists or the candidates, whichever gains more, until the target is reached."""
@@ -142,7 +153,8 @@ def _search_further(
     def measure(lists: int, candidates: int) -> tuple[Setting, dict[str, Recall]]:
         setting = Setting(lists=min(lists, plan.lists), candidates=min(candidates, most))
         found = {
-            name: _recall(opened, a, truth[name], k, setting, run) for name, a in asked.items()
+            name: _recall(opened, a, truth[name], k, setting, parts, run)
+            for name, a in asked.items()
         }
         logger.info(
             "%d nearest, %d lists, %d candidates: recall %s",
@@ -172,10 +184,16 @@ def _worst(measured: tuple[Setting, Mapping[str, Recall]]) -> float:
 
 
 def _recall(
-    opened: Opened, asked: Asked, truth: Ints, k: int, setting: Setting, run: Run
+    opened: Opened,
+    asked: Asked,
+    truth: Ints,
+    k: int,
+    setting: Setting,
+    parts: Sequence[int],
+    run: Run,
 ) -> Recall:
     """Share of the true k nearest that are found, each query's own row left out of both."""
-    found = nearest(opened, asked.queries, k + 1, setting=setting, run=run)[1]
+    found = nearest(opened, asked.queries, k + 1, setting=setting, parts=parts, run=run)[1]
     shares = np.array(
         [
             len(np.intersect1d(_without(a, own, k), _without(b, own, k))) / k

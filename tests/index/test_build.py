@@ -166,3 +166,14 @@ def test_own_queries_and_parts_of_several_shards(
     built = _build(call_cli, shards[0], tmp_path / "i", *options)
     assert built["parts"] == 2 and "given" in built["check"]["recall_at_16"]
     assert not any((tmp_path / "i").glob("parts/*/*.npy"))  # vectors are never copied
+
+
+def test_a_large_collection_is_checked_in_some_parts(
+    shards: tuple[Path, np.ndarray], tmp_path: Path, call_cli: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("mindeye_cli.index.selfcheck.CHECK_ROWS", 3500)
+    built = _build(call_cli, shards[0], tmp_path / "i")
+    assert 3500 <= built["check"]["rows"] < sum(SIZES)
+    queries = made.near(shards[1], 32, seed=5)
+    right = made.names(SIZES, made.brute_force(shards[1], queries, 16))
+    assert _recall(_ids(call_cli, tmp_path / "i", queries, 16), right) >= 0.93

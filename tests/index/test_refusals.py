@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,29 @@ def test_other_folders_and_options(
     damaged = folder / "index.json"
     damaged.write_text("{}")
     assert call_cli("retrieve", "index", shards, folder).code == 3
+
+
+def test_a_full_disk_keeps_finished_parts(
+    tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mindeye_cli.index import parts
+
+    made.write_shards(tmp_path / "s", (300, 300), 48)
+    write, calls = parts.write_part, []
+
+    def full(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(*arguments)
+
+    monkeypatch.setattr(parts, "write_part", full)
+    command = ("retrieve", "index", tmp_path / "s", tmp_path / "i")
+    result = call_cli(*command)
+    assert result.code == 5 and "disk is full" in result.stderr
+    assert [f.name for f in (tmp_path / "i" / "parts").iterdir()] == ["img_emb_0000"]
+    again = call_cli(*command, "--json")
+    assert again.code == 0 and again.json["built"] == 1
 
 
 def test_missing_packages_name_the_extra(
