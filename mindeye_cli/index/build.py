@@ -111,10 +111,10 @@ def _build(options: IndexOptions, plan: Plan, shards: list[Shard], todo: Todo) -
             for part in run(build_part, tasks):
                 built.append(part)
                 bar.advance()
-        parts = _in_order(index, todo.done, built)
-        manifest = Manifest(plan=plan, root=str(root), parts=parts, settings={}, check={})
-        if plan.kind == "ivf":
-            manifest = _checked(options, manifest, run)
+    parts = _in_order(index, todo.done, built)
+    manifest = Manifest(plan=plan, root=str(root), parts=parts, settings={}, check={})
+    if plan.kind == "ivf":
+        manifest = _checked(options, manifest)
     write_manifest(index, manifest, environment=environment())
     (index / UNCHECKED).unlink(missing_ok=True)
     return manifest
@@ -128,7 +128,7 @@ def _in_order(index: Path, done: tuple[Part, ...], built: list[Part]) -> tuple[P
     return tuple(both[name] for name in (*names, *sorted(both.keys() - set(names))))
 
 
-def _checked(options: IndexOptions, manifest: Manifest, run: Any) -> Manifest:
+def _checked(options: IndexOptions, manifest: Manifest) -> Manifest:
     """Measure the recall of the parts as they are, before anybody may search them.
 
     Raises
@@ -145,7 +145,7 @@ def _checked(options: IndexOptions, manifest: Manifest, run: Any) -> Manifest:
         own = read_queries(options.queries, manifest.plan.dim)
     write_manifest(options.index, manifest, UNCHECKED)
     opened = open_index(options.index, options.source, UNCHECKED)
-    settings, facts = tune(opened, options.recall, own, run)
+    settings, facts = tune(opened, options.recall, own)
     manifest = replace(
         manifest,
         settings={name: asdict(value) for name, value in settings.items()},

@@ -16,7 +16,7 @@ import numpy as np
 
 from mindeye_cli.core.atomic import staged_dir
 from mindeye_cli.core.fingerprint import of_json
-from mindeye_cli.index.collection import Floats, Ints
+from mindeye_cli.index.collection import BLOCK, Floats, Ints
 from mindeye_cli.index.exact import Mask
 from mindeye_cli.index.manifest import Plan
 from mindeye_cli.index.needs import need_faiss
@@ -157,14 +157,15 @@ def train_coder(folder: Path, plan: Plan, sample: Floats, record: dict[str, Any]
     folder : Path
     plan : Plan
     sample : float32 array (n, D)
-        Rows at length 1.
+        Rows at length 1; rotated in place.
     record : dict
         Kept with it: where the sample came from.
     """
     faiss = need_faiss()
     rotation = faiss.RandomRotationMatrix(plan.dim, plan.dim)
     rotation.init(plan.seed % 2**31)
-    turned = rotation.apply(np.ascontiguousarray(sample))
+    for low in range(0, len(sample), BLOCK):  # in place: the sample is the build's largest array
+        sample[low : low + BLOCK] = rotation.apply(sample[low : low + BLOCK])
     kmeans = faiss.Kmeans(
         plan.dim,
         plan.lists,
@@ -173,7 +174,7 @@ def train_coder(folder: Path, plan: Plan, sample: Floats, record: dict[str, Any]
         min_points_per_centroid=1,
         max_points_per_centroid=len(sample),
     )
-    kmeans.train(turned)
+    kmeans.train(sample)
     centroids = faiss.IndexFlatL2(plan.dim)
     if plan.lists >= GRAPH_LISTS:
         centroids = faiss.IndexHNSWFlat(plan.dim, GRAPH_LINKS)
@@ -185,7 +186,7 @@ def train_coder(folder: Path, plan: Plan, sample: Floats, record: dict[str, Any]
         lists = faiss.IndexIVFPQ(centroids, plan.dim, plan.lists, bytes_, 8, faiss.METRIC_L2)
         lists.use_precomputed_table = -1
         lists.pq.cp.min_points_per_centroid = 1
-    lists.train(turned)
+    lists.train(sample)
     with staged_dir(folder, overwrite=True) as beside:
         faiss.write_VectorTransform(rotation, str(beside / FILES[0]))
         faiss.write_index(centroids, str(beside / FILES[1]))

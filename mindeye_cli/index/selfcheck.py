@@ -4,6 +4,8 @@ Two kinds of queries: rows that did not train the centroids, each left out of it
 the same rows with an error as brain predictions have, half of it along differences of rows (on the
 collection's manifold), half in any direction. A user's own vectors make a third kind.
 
+This happens in the command's process: the parts that are checked are two million rows at most.
+
 Shapes: `q` queries, `D` width, `k` results.
 """
 
@@ -16,7 +18,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.index.cluster import Run, embedded
 from mindeye_cli.index.collection import Collection, Floats, Ints
 from mindeye_cli.index.sample import held_out, trained_names
 from mindeye_cli.index.search import Opened, Setting, nearest
@@ -93,7 +94,7 @@ def checked_parts(opened: Opened) -> list[int]:
 
 
 def tune(
-    opened: Opened, recall: float, own: Floats | None, run: Run = embedded
+    opened: Opened, recall: float, own: Floats | None
 ) -> tuple[dict[str, Setting], dict[str, object]]:
     """Find settings that reach the recall for 16 and for 300 results.
 
@@ -104,7 +105,6 @@ def tune(
     recall : float
         Wanted of the 16 nearest.
     own : float32 array (q, D) or None
-    run : Run
 
     Returns
     -------
@@ -123,11 +123,11 @@ def tune(
     for k in SIZES:
         k = min(k, seen - 1)
         truth = {
-            name: nearest(opened, a.queries, k + 1, exact=True, parts=parts, run=run)[1]
+            name: nearest(opened, a.queries, k + 1, exact=True, parts=parts)[1]
             for name, a in asked.items()
         }
         target = recall - LOOSER.get(k, 0.0)
-        setting, found = _search_further(opened, asked, truth, k, target, parts, run)
+        setting, found = _search_further(opened, asked, truth, k, target, parts)
         reached &= min(entry.low for entry in found.values()) >= target
         settings[str(k)] = setting
         facts[f"recall_at_{k}"] = {
@@ -144,7 +144,6 @@ def _search_further(
     k: int,
     target: float,
     parts: Sequence[int],
-    run: Run,
 ) -> tuple[Setting, dict[str, Recall]]:
     """Double the lists or the candidates, whichever gains more, until the target is reached."""
     plan, rows = opened.manifest.plan, len(opened.collection)
@@ -153,8 +152,7 @@ def _search_further(
     def measure(lists: int, candidates: int) -> tuple[Setting, dict[str, Recall]]:
         setting = Setting(lists=min(lists, plan.lists), candidates=min(candidates, most))
         found = {
-            name: _recall(opened, a, truth[name], k, setting, parts, run)
-            for name, a in asked.items()
+            name: _recall(opened, a, truth[name], k, setting, parts) for name, a in asked.items()
         }
         logger.info(
             "%d nearest, %d lists, %d candidates: recall %s",
@@ -190,10 +188,9 @@ def _recall(
     k: int,
     setting: Setting,
     parts: Sequence[int],
-    run: Run,
 ) -> Recall:
     """Share of the true k nearest that are found, each query's own row left out of both."""
-    found = nearest(opened, asked.queries, k + 1, setting=setting, parts=parts, run=run)[1]
+    found = nearest(opened, asked.queries, k + 1, setting=setting, parts=parts)[1]
     shares = np.array(
         [
             len(np.intersect1d(_without(a, own, k), _without(b, own, k))) / k
