@@ -33,7 +33,9 @@ COMMANDS = {
         ("show", "import"),
     ),
     "predict": Entry(_AT + "predict", "Write a run's outputs for voxels."),
-    "retrieve": Entry(_AT + "retrieve", "Find images from brain responses, and back.", ("pool",)),
+    "retrieve": Entry(
+        _AT + "retrieve", "Find images from brain responses, and back.", ("pool", "index", "search")
+    ),
     "reconstruct": Entry(_AT + "reconstruct", "Make images from brain responses."),
     "evaluate": Entry(_AT + "evaluate", "Score reconstructions, with intervals and controls."),
     "report": Entry(_AT + "report", "Write one self-contained HTML page."),

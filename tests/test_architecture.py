@@ -14,6 +14,7 @@ CAPABILITIES = (
     "checkpoint",
     "predict",
     "retrieve",
+    "index",
     "reconstruct",
     "evaluate",
     "report",

@@ -33,6 +33,9 @@ BANNED = (
     "jinja2",
     "safetensors",
     "tensorstore",
+    "faiss",
+    "pyarrow",
+    "distributed",
     "asyncio",
 )
 # The promise is 0.3 s of wall time on a quiet machine; CPU time is what a busy one can measure.

@@ -1,0 +1,107 @@
+"""The second stage: the nearest rows whose pictures are at hand, ranked by a token model.
+
+As published (MindEye 2023, section 4.1): 300 candidates by the pooled model's query, the first 16
+whose picture can be had, and of those the order by cosine of their tokens to the projector's.
+
+Shapes: `D` flattened width of the token SPACE, `m` pictures at hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mindeye_cli.index.collection import Floats
+from mindeye_cli.index.decode import NoPicture, Pixels
+from mindeye_cli.index.pictures import Pictures
+from mindeye_cli.models.encoders import Encoder
+
+AT_ONCE = 16  # pictures fetched side by side
+
+
+@dataclass(slots=True)
+class Tally:
+    """Pictures that were not at hand, by reason."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Places among the candidates in their new order, and the new scores."""
+
+    places: list[int]
+    scores: list[float]
+
+
+def rerank(
+    query: Floats,
+    records: Sequence[Mapping[str, Any]],
+    count: int,
+    pictures: Pictures,
+    encoder: Encoder,
+    tally: Tally,
+) -> Ranked:
+    """Rank the first `count` candidates that have a picture.
+
+    Parameters
+    ----------
+    query : float32 array (D,)
+        The token run's projector output at length 1.
+    records : sequence of dict
+        The candidates' metadata, nearest first.
+    count : int
+    pictures : Pictures
+    encoder : Encoder
+        Of the token run's SPACE.
+    tally : Tally
+        Takes note of what is missing.
+
+    Returns
+    -------
+    Ranked
+        Fewer than `count` where fewer pictures are at hand.
+    """
+    places, found = _first(records, count, pictures, tally)
+    if not places:
+        return Ranked([], [])
+    scores = np.array([_cosine(encoder, picture, query) for picture in found])
+    order = np.argsort(-scores, kind="stable")
+    return Ranked([places[i] for i in order], [float(scores[i]) for i in order])
+
+
+def _first(
+    records: Sequence[Mapping[str, Any]], count: int, pictures: Pictures, tally: Tally
+) -> tuple[list[int], list[Pixels]]:
+    """The first pictures at hand, and their places."""
+    places: list[int] = []
+    found: list[Pixels] = []
+
+    def get(place: int) -> Pixels | NoPicture:
+        try:
+            return pictures.get(records[place])
+        except NoPicture as why:
+            return why
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for low in range(0, len(records), AT_ONCE):
+            turn = range(low, min(low + AT_ONCE, len(records)))
+            for place, answer in zip(turn, pool.map(get, turn), strict=True):
+                if len(places) == count:
+                    return places, found
+                if isinstance(answer, NoPicture):
+                    tally.reasons[str(answer)] += 1
+                else:
+                    places.append(place)
+                    found.append(answer)
+    return places, found
+
+
+def _cosine(encoder: Encoder, picture: Pixels, query: Floats) -> float:
+    row = encoder.encode(picture[None]).reshape(-1).astype(np.float64)
+    return float(row @ query.astype(np.float64) / np.linalg.norm(row))
