@@ -21,7 +21,16 @@ from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_facts
 from mindeye_cli.reconstruct import draw, without
 from mindeye_cli.reconstruct.cost import Costs
-from mindeye_cli.reconstruct.ending import batch_file, collect, finish, finished, is_whole, tidy
+from mindeye_cli.reconstruct.ending import (
+    batch_file,
+    collect,
+    finish,
+    finished,
+    is_finished,
+    is_whole,
+    reopen,
+    tidy,
+)
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.pick import pick_best
 from mindeye_cli.reconstruct.plan import Batch, fix_plan
@@ -70,10 +79,12 @@ def _reconstruct(options: Options, wait: Callable[[], object], stop: StopFlag) -
     wait()
     setting = replace(setting, plan=fix_plan(options.out, plan))
     record = finished(options.out)
-    if record is not None and not record["errors"]:
+    if record is not None and is_finished(options, record):
         tidy(options.out)
         return _outcome(options, record, "notneeded")
-    todo = [b for b in setting.plan.batches(options.part) if not is_whole(options.out, b[0])]
+    if record is not None:
+        reopen(options, setting.plan, record)
+    todo = [b for b in setting.plan.batches(options.part) if not is_whole(options, b[0])]
     costs = Costs()
     stopped = not _do(setting, options, todo, costs, stop)
     # Nobody waits for one that has gone: all finish their part or stop, then all go together.

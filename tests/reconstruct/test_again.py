@@ -118,3 +118,37 @@ def test_of_what_was_drawn_only_the_verdict_is_read(tmp_path: Path) -> None:
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
     assert not list(file.parent.glob("*tmp*")) and not list(file.parent.glob("*partial*"))
+
+
+def test_what_was_removed_is_made_again(
+    study: Study, tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch of a removed picture alone; for a summary, none."""
+    out = tmp_path / "out"
+    words = arguments(study, out, "--keep-candidates")
+    with monkeypatch.context() as patch:
+        patch.setattr("mindeye_cli.reconstruct.setting.pictures_a_batch", lambda files: 4)
+        assert call_cli(*words).code == 0
+    whole, drawn, plain = contents(out), [], StableDiffusionDecoder.generate
+
+    def generate(self: Any, *given: Any) -> Any:
+        drawn.append(len(given[0]))
+        return plain(self, *given)
+
+    monkeypatch.setattr(StableDiffusionDecoder, "generate", generate)
+    removed = {
+        "images/img002.png": [4],
+        "blurry/img004.png": [2],
+        "candidates/img000/01.png": [4],
+        "grid.png": [],
+        "images.safetensors": [],
+    }
+    for name, pictures in removed.items():
+        (out / name).unlink()
+        drawn.clear()
+        result = call_cli(*words)
+        assert (result.code, result.json["n"], drawn) == (0, 5, pictures), name
+        now = contents(out)
+        assert {key for key in whole if now.get(key) != whole[key]} <= {"manifest.json"}
+        assert now.keys() == whole.keys()
+    assert call_cli(*words).json["status"] == "notneeded" and drawn == []
