@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindeye_cli.core.launch import rank, world_size
 from mindeye_cli.core.trials import Split
+from mindeye_cli.reconstruct.unused import refuse_unused
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
@@ -119,6 +121,10 @@ class Options:
             raise UsageProblem(
                 f"strength {self.strength} is outside [0, 1]", where="--strength", fix="e.g. 0.85"
             )
+        if self.guidance is not None and not math.isfinite(self.guidance):
+            raise UsageProblem(
+                f"{self.guidance} is no scale", where="--guidance", fix="1 switches guidance off"
+            )
         counts = (
             ("--candidates", self.candidates),
             ("--steps", self.steps),
@@ -140,6 +146,7 @@ class Options:
             raise UsageProblem("the low-level picture needs --low RUN", where=where)
         if not alone and self.high is None:
             raise UsageProblem(f"decoder {self.decoder} needs --high RUN", where="--high")
+        refuse_unused(self)
 
     def _refuse_own_record(self) -> None:
         """The recorded pictures must stay: what is drawn is compared with them."""

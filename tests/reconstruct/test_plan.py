@@ -13,6 +13,8 @@ from mindeye_cli.reconstruct.plan import Plan, fix_plan, make_items, safe_name, 
 from mindeye_cli.reconstruct.rounding import Rounding
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
+ALONE = {"decoder": "low-level", "low": Path("r"), "high": None}
+
 
 def items_of(rows: list[int], seed: int = 0, candidates: int = 2) -> tuple:
     ids = [f"image{row}" for row in rows]
@@ -105,11 +107,29 @@ def test_a_damaged_batch_size_is_named(tmp_path: Path) -> None:
         ({"overwrite": True, "shard": (1, 2)}, "other shards"),
         ({"decoder": "low-level"}, "needs --low"),
         ({"high": None}, "needs --high"),
+        ({"guidance": float("nan")}, "no scale"),
+        ({"guidance": float("inf")}, "no scale"),
+        ({"strength": float("nan")}, "outside"),
+        ({"strength": 0.5}, "needs a latent"),
+        (ALONE | {"high": Path("r")}, "does not read it .--high"),
+        (ALONE | {"strength": 0.5}, "does not read it .--strength"),
+        (ALONE | {"steps": 5, "decoder": "latent-rgb"}, "does not read it .--steps"),
+        (ALONE | {"guidance": 2.0}, "does not read it .--guidance"),
+        (ALONE | {"keep_candidates": True}, "does not read it .--keep-candidates"),
+        ({"decoder": "nearest", "low": Path("r")}, "does not read it .--low"),
+        ({"decoder": "nearest", "strength": 1.0}, "does not read it .--strength"),
     ],
 )
 def test_wrong_options(changes: dict, word: str) -> None:
     with pytest.raises(UsageProblem, match=word):
         Options(**{"store": Path("s"), "out": Path("o"), "high": Path("r")} | changes)
+
+
+def test_options_that_are_read() -> None:
+    base = {"store": Path("s"), "out": Path("o")}
+    Options(**base, high=Path("r"), strength=1.0, guidance=0.0)
+    Options(**base, high=Path("r"), low=Path("r"), strength=0.5)
+    Options(**base | ALONE)
 
 
 def test_ids_are_read_line_by_line(tmp_path: Path) -> None:
