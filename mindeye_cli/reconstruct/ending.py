@@ -29,7 +29,9 @@ from mindeye_store.files import read_json
 TENSORS, GRID = SUMMARIES = ("images.safetensors", "grid.png")
 
 
-def collect(options: Options, setting: Setting, costs: Costs) -> dict[str, Any]:
+def collect(
+    options: Options, setting: Setting, costs: Costs, computed: dict[str, Any]
+) -> dict[str, Any]:
     """The manifest of what is there: all batches, or those that the shards have done so far."""
     records, errors, complete = list[Any](), dict[str, str](), True
     for number, _ in setting.plan.batches():
@@ -42,7 +44,7 @@ def collect(options: Options, setting: Setting, costs: Costs) -> dict[str, Any]:
         errors |= batch["errors"]
     folders = {name: getattr(options, name) for name in ("high", "low", "weights")}
     return {
-        **manifest(setting.plan, records, errors, environment()),
+        **manifest(setting.plan, records, errors, environment() | computed),
         "store": str(options.store.resolve()),
         "folders": {name: str(path.resolve()) for name, path in folders.items() if path},
         "memory": asdict(options.details.memory),

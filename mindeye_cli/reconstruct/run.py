@@ -18,6 +18,7 @@ from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.launch import any_process, is_main_rank, together
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.signals import StopFlag
+from mindeye_cli.core.threads import threads
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_facts
 from mindeye_cli.reconstruct import draw, without
 from mindeye_cli.reconstruct.cost import Costs
@@ -35,6 +36,7 @@ from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.pick import pick_best
 from mindeye_cli.reconstruct.plan import Batch, fix_plan
 from mindeye_cli.reconstruct.replay import as_recorded
+from mindeye_cli.reconstruct.rounding import in_force
 from mindeye_cli.reconstruct.save import Done
 from mindeye_cli.reconstruct.setting import Setting, open_setting
 from mindeye_cli.reconstruct.stage_files import stage_file
@@ -86,13 +88,15 @@ def _reconstruct(options: Options, wait: Callable[[], object], stop: StopFlag) -
         reopen(options, setting.plan, record)
     todo = [b for b in setting.plan.batches(options.part) if not is_whole(options, b[0])]
     costs = Costs()
-    stopped = not _do(setting, options, todo, costs, stop)
+    with threads(setting.plan.rounding.threads_here):
+        stopped = not _do(setting, options, todo, costs, stop)
+        computed = in_force()
     # Nobody waits for one that has gone: all finish their part or stop, then all go together.
     if any_process(stopped):
         stop.raise_requeue(str(options.out), agreed=True)
     pictures = sum(len(items) for _, items in todo)
     pace = (time.monotonic() - started) / max(1, pictures)
-    record = {**collect(options, setting, costs), "seconds_per_image": pace}
+    record = {**collect(options, setting, costs, computed), "seconds_per_image": pace}
     wait()  # The others have read what the main process is about to remove.
     if is_main_rank():
         record = finish(options, store, record)

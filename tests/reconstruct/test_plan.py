@@ -13,6 +13,11 @@ from mindeye_cli.reconstruct.plan import Plan, fix_plan, make_items, safe_name, 
 from mindeye_cli.reconstruct.rounding import Rounding
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
+
+def rounded(items: int, pictures: int) -> Rounding:
+    return Rounding(items, pictures, threads=1, device="cpu")
+
+
 ALONE = {"decoder": "low-level", "low": Path("r"), "high": None}
 
 
@@ -48,17 +53,17 @@ def test_clashing_names_are_told_apart() -> None:
 
 
 def test_batches_cover_the_items_in_order() -> None:
-    plan = Plan(items_of(list(range(7))), Rounding(3, 32), {})
+    plan = Plan(items_of(list(range(7))), rounded(3, 32), {})
     batches = list(plan.batches())
     assert [number for number, _ in batches] == [0, 1, 2]
     assert [i.image_row for _, batch in batches for i in batch] == list(range(7))
 
 
 def test_the_folder_of_another_reconstruction_is_refused(tmp_path: Path) -> None:
-    plan = Plan(items_of([1, 2]), Rounding(2, 32), {"strength": 0.5})
+    plan = Plan(items_of([1, 2]), rounded(2, 32), {"strength": 0.5})
     assert fix_plan(tmp_path / "out", plan) == plan
     assert fix_plan(tmp_path / "out", plan) == plan
-    other = Plan(items_of([1, 2]), Rounding(2, 32), {"strength": 0.6})
+    other = Plan(items_of([1, 2]), rounded(2, 32), {"strength": 0.6})
     with pytest.raises(InvalidInput, match=r"strength was 0\.5 and is now 0\.6"):
         fix_plan(tmp_path / "out", other)
     (tmp_path / "busy").mkdir()
@@ -79,14 +84,14 @@ def test_select() -> None:
 
 def test_the_first_start_fixes_the_batch_size(tmp_path: Path) -> None:
     """A machine with other memory goes on with the batches that there are."""
-    fix_plan(tmp_path / "out", Plan(items_of([1, 2, 3]), Rounding(2, 32), {}))
+    fix_plan(tmp_path / "out", Plan(items_of([1, 2, 3]), rounded(2, 32), {}))
     assert fix_plan(
-        tmp_path / "out", Plan(items_of([1, 2, 3]), Rounding(1, 8), {})
-    ).rounding == Rounding(2, 32)
+        tmp_path / "out", Plan(items_of([1, 2, 3]), rounded(1, 8), {})
+    ).rounding == rounded(2, 32)
 
 
 def test_a_damaged_batch_size_is_named(tmp_path: Path) -> None:
-    plan = Plan(items_of([1, 2]), Rounding(2, 32), {})
+    plan = Plan(items_of([1, 2]), rounded(2, 32), {})
     fix_plan(tmp_path, plan)
     file = tmp_path / "plan.json"
     file.write_text(file.read_text().replace('"batch_pictures": 32', '"batch_pictures": 0'))
