@@ -122,9 +122,7 @@ class Options:
                 f"strength {self.strength} is outside [0, 1]", where="--strength", fix="e.g. 0.85"
             )
         if self.guidance is not None and not math.isfinite(self.guidance):
-            raise UsageProblem(
-                f"{self.guidance} is no scale", where="--guidance", fix="1 switches guidance off"
-            )
+            raise UsageProblem(f"{self.guidance} is no scale", where="--guidance", fix="e.g. 3.5")
         counts = (
             ("--candidates", self.candidates),
             ("--steps", self.steps),
@@ -140,6 +138,7 @@ class Options:
                 fix="remove the folder once, then start every shard without --overwrite",
             )
         self._refuse_own_record()
+        self._refuse_file()
         alone = self.decoder in ("low-level", "latent-rgb")
         if alone and self.low is None:
             where = f"--decoder {self.decoder}"
@@ -155,6 +154,15 @@ class Options:
                 f"the manifest lies in {self.out}, where the replay is to be written",
                 where="--replay",
                 fix="name another folder to write",
+            )
+
+    def _refuse_file(self) -> None:
+        there = next((path for path in (self.out, *self.out.parents) if path.exists()), None)
+        if there is not None and not there.is_dir():
+            raise UsageProblem(
+                "there is a file where a folder is to be written",
+                where=str(there),
+                fix="name another folder",
             )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,22 @@ def test_a_damaged_batch_size_is_named(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"batch_pictures": 32', '"batch_pictures": 0'))
     with pytest.raises(InvalidInput, match="batch_pictures is no positive"):
         fix_plan(tmp_path, plan)
+
+
+def test_what_a_killed_start_left_is_removed(tmp_path: Path) -> None:
+    """Killed between writing the plan and linking it, or after that: nothing stays beside it."""
+    host, gone = socket.gethostname().split(".")[0].replace("-", "_"), 2**22 + 1
+    for number in range(2):
+        (tmp_path / f"plan.json.tmp-{host}-{gone}-{number:08x}").write_text("{")
+        fix_plan(tmp_path, Plan(items_of([1, 2]), rounded(2, 32), {}))
+        assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize("where", ["file", "file/out"])
+def test_a_file_in_the_way(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageProblem, match="a file where a folder"):
+        Options(store=Path("s"), out=tmp_path / where, high=Path("r"))
 
 
 @pytest.mark.parametrize(
