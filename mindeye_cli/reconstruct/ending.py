@@ -131,6 +131,12 @@ def finish(options: Options, store: Any, record: dict[str, Any]) -> dict[str, An
     return record
 
 
+def outputs(out: Path) -> tuple[Path, ...]:
+    """The folder, and what of the summaries and the folders of pictures is in it."""
+    names = ("manifest.json", *SUMMARIES, "images", "blurry", "candidates")
+    return (out, *(out / name for name in names if (out / name).exists()))
+
+
 def tidy(out: Path) -> None:
     """Remove what a rerun after failures would have needed."""
     for folder in ("stages", "batches"):

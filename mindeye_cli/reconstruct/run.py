@@ -29,6 +29,7 @@ from mindeye_cli.reconstruct.ending import (
     finished,
     is_finished,
     is_whole,
+    outputs,
     reopen,
     tidy,
 )
@@ -165,7 +166,7 @@ def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:
     agreements = [r["agreement"] for r in record["images"] if r.get("agreement") is not None]
     return Outcome(
         status=status,
-        outputs=(options.out,),
+        outputs=outputs(options.out),
         values={
             "n": len(record["images"]),
             "decoder": options.decoder,

@@ -108,6 +108,9 @@ def test_an_interrupted_run_leaves_the_same_bytes(
     given = arguments(study, tmp_path / "out", "--keep-candidates")
     codes = [call_cli(*given).code for _ in range(3)]
     assert codes == [130, 130, 0]
+    left = {path.name for path in (tmp_path / "out").iterdir()} - {"plan.json"}
+    listed = call_cli(*given).json["outputs"]
+    assert listed[0] == str(tmp_path / "out") and {Path(name).name for name in listed[1:]} == left
     assert files(tmp_path / "out") == files(whole)
     assert call_cli(*given).json["status"] == "notneeded"
 
