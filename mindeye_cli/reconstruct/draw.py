@@ -20,7 +20,7 @@ from mindeye_cli.models.decoders.base import Decoder, Floats, Pixels, Sampling
 from mindeye_cli.models.run_model import load_run
 from mindeye_cli.reconstruct.conditions import predict_items, semantic
 from mindeye_cli.reconstruct.plan import Batch, Item, spread
-from mindeye_cli.reconstruct.save import finite, write_png
+from mindeye_cli.reconstruct.save import blurry_file, finite, write_png
 from mindeye_cli.reconstruct.setting import Setting
 from mindeye_cli.reconstruct.stage_files import (
     is_kept,
@@ -75,7 +75,7 @@ def blurry(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
         return
     decoder = None
     for number, items in batches:
-        files = [out / "blurry" / f"{item.name}.png" for item in items]
+        files = [blurry_file(out, item.name) for item in items]
         if all(file.exists() for file in files):
             continue
         decoder = decoder or latent_decoder(setting)

@@ -19,7 +19,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from mindeye_cli.core.launch import processes_here
 from mindeye_cli.models.running import pick_device
+from mindeye_store.backends.memory import free_memory
 
 # More pictures at once gain nothing: a CPU core needs 13 ms for a picture's step in the built-in
 # generator from 16 pictures on, and decodes 64 at once more slowly than 32.
@@ -87,7 +89,11 @@ def picture_bytes(files: dict[str, Path]) -> int:
 
 
 def pictures_a_batch(files: dict[str, Path], device: torch.device | None = None) -> int:
-    """Pictures that fit the device's free memory together, at least 1 and at most `MOST`."""
+    """Pictures that fit the device's free memory together, at least 1 and at most `MOST`.
+
+    Processes of one launch share the main memory, and each holds the weights; of accelerators, each
+    has its own.
+    """
     each = picture_bytes(files)
     if each == 0:
         return MOST
@@ -135,6 +141,12 @@ def _decoding(config: dict[str, Any], sides: list[int]) -> int:
 
 
 def _free(device: torch.device) -> int:
+    """Bytes that this process may take."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+        return int(torch.cuda.mem_get_info(device)[0]) // -(-processes_here() // _accelerators())
+    free = min(known for known in (psutil.virtual_memory().available, free_memory()) if known)
+    return free // processes_here()
+
+
+def _accelerators() -> int:
+    return max(1, torch.cuda.device_count())

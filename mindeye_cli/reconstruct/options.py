@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindeye_cli.core.launch import rank, world_size
 from mindeye_cli.core.trials import Split
+from mindeye_cli.reconstruct.unused import refuse_unused
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
@@ -119,6 +121,8 @@ class Options:
             raise UsageProblem(
                 f"strength {self.strength} is outside [0, 1]", where="--strength", fix="e.g. 0.85"
             )
+        if self.guidance is not None and not math.isfinite(self.guidance):
+            raise UsageProblem(f"{self.guidance} is no scale", where="--guidance", fix="e.g. 3.5")
         counts = (
             ("--candidates", self.candidates),
             ("--steps", self.steps),
@@ -134,12 +138,14 @@ class Options:
                 fix="remove the folder once, then start every shard without --overwrite",
             )
         self._refuse_own_record()
+        self._refuse_file()
         alone = self.decoder in ("low-level", "latent-rgb")
         if alone and self.low is None:
             where = f"--decoder {self.decoder}"
             raise UsageProblem("the low-level picture needs --low RUN", where=where)
         if not alone and self.high is None:
             raise UsageProblem(f"decoder {self.decoder} needs --high RUN", where="--high")
+        refuse_unused(self)
 
     def _refuse_own_record(self) -> None:
         """The recorded pictures must stay: what is drawn is compared with them."""
@@ -148,6 +154,15 @@ class Options:
                 f"the manifest lies in {self.out}, where the replay is to be written",
                 where="--replay",
                 fix="name another folder to write",
+            )
+
+    def _refuse_file(self) -> None:
+        there = next((path for path in (self.out, *self.out.parents) if path.exists()), None)
+        if there is not None and not there.is_dir():
+            raise UsageProblem(
+                "there is a file where a folder is to be written",
+                where=str(there),
+                fix="name another folder",
             )
 
     @property

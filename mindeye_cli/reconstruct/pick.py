@@ -15,7 +15,14 @@ import numpy as np
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.reconstruct.choose import Choice, choose
 from mindeye_cli.reconstruct.plan import Batch, Item
-from mindeye_cli.reconstruct.save import Done, candidate_file, finite, record, write_png
+from mindeye_cli.reconstruct.save import (
+    Done,
+    blurry_file,
+    candidate_file,
+    finite,
+    record,
+    write_png,
+)
 from mindeye_cli.reconstruct.stage_files import read_batch, read_one, stage_file
 
 FAILED = "the generator gave values that are not finite"
@@ -56,7 +63,7 @@ def pick_best(
         choices = _choices(encoder, pictures, brain[fine], together)
         for item, choice, row in zip(chosen, choices, pictures, strict=True):
             for k, picture in enumerate(row if keep else ()):
-                write_png(candidate_file(out, item, k), picture)
+                write_png(candidate_file(out, item.name, k), picture)
             line = record(item, out, row[choice.best])
             records.append(
                 {
@@ -77,7 +84,7 @@ def _failures(
     begun = stage_file(out, "latent", number).exists()
     usable = np.ones(len(items), bool) if brain is None else finite(brain)
     for item, good, comparable in zip(items, fine, usable, strict=True):
-        if begun and not (out / "blurry" / f"{item.name}.png").exists():
+        if begun and not blurry_file(out, item.name).exists():
             found[item.name] = NOT_TO_START
         elif not good:
             found[item.name] = FAILED

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mindeye_cli.core.atomic import write_once
+from mindeye_cli.core.atomic import remove_abandoned, write_once
 from mindeye_cli.core.jsonable import dumps
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.reconstruct.options import Options
@@ -128,6 +128,7 @@ def fix_plan(out: Path, plan: Plan) -> Plan:
         **asdict(plan.rounding),
         "items": [asdict(item) for item in plan.items],
     }
+    remove_abandoned(out, path.name)
     if not path.exists():
         others = out.exists() and [f for f in out.iterdir() if not f.name.startswith(path.name)]
         # Another shard may have written the plan and gone on at this moment.

@@ -91,7 +91,7 @@ def read_record(file: Path) -> dict[str, Any]:
         record = read_json(file)
     except FileNotFoundError as problem:
         raise MissingResource("there is no such manifest", where=str(file)) from problem
-    needed = (*_RECORDED, "prior", "folders", "ids", "failed", "batch_pictures", "images")
+    needed = (*_RECORDED, "prior", "folders", "ids", "failed", "threads", "images")
     lacking = [name for name in needed if name not in record]
     if lacking:
         raise InvalidInput(
@@ -128,7 +128,7 @@ def compare(record: dict[str, Any], out: Path, file: Path) -> dict[str, Any]:
     dict
         `pictures` compared, `identical` ones, `grey_levels` (the largest difference of any value;
         None where nothing could be compared), `environment` (names of the packages of which another
-        version was recorded).
+        version was recorded; `threads` and `device` where others computed).
     """
     before = read_record(file)
     recorded = {line["name"]: file.parent / line["file"] for line in before["images"]}

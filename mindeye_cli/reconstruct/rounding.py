@@ -9,6 +9,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from mindeye_cli.core.threads import threads
+from mindeye_cli.models.running import pick_device
 from mindeye_store.errors import InvalidInput
 
 
@@ -23,10 +27,32 @@ class Rounding:
     batch_pictures : int
         Drawn together, by the generator and by the encoder of the choice; the candidates of one
         item may take several goes.
+    threads : int
+        Torch's, on a CPU.
+    device : str
+        Its kind, such as `cpu` or `cuda`.
     """
 
     batch_items: int
     batch_pictures: int
+    threads: int
+    device: str
+
+    @property
+    def threads_here(self) -> int | None:
+        """Threads to compute with; None leaves torch's own, where another device computes."""
+        return self.threads if self.device == pick_device().type == "cpu" else None
+
+
+def rounding_here(batch_items: int, batch_pictures: int) -> Rounding:
+    """How this process computes, if it is not told otherwise."""
+    with threads():
+        return Rounding(batch_items, batch_pictures, **in_force())
+
+
+def in_force() -> dict[str, Any]:
+    """Threads and device that compute at this moment."""
+    return {"threads": torch.get_num_threads(), "device": pick_device().type}
 
 
 def recorded_rounding(stored: dict[str, Any], path: Path) -> Rounding:
@@ -35,10 +61,13 @@ def recorded_rounding(stored: dict[str, Any], path: Path) -> Rounding:
     Raises
     ------
     InvalidInput
-        A number is missing, or is none.
+        One of them is missing, or of another type.
     """
     found: dict[str, Any] = {field.name: stored.get(field.name) for field in fields(Rounding)}
+    device = found.pop("device")
+    if not isinstance(device, str):
+        raise InvalidInput("device is no name", where=str(path))
     for name, size in found.items():
         if not isinstance(size, int) or size < 1:
             raise InvalidInput(f"{name} is no positive whole number", where=str(path))
-    return Rounding(**found)
+    return Rounding(**found, device=device)

@@ -18,14 +18,26 @@ from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.launch import any_process, is_main_rank, together
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.signals import StopFlag
+from mindeye_cli.core.threads import threads
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_facts
 from mindeye_cli.reconstruct import draw, without
 from mindeye_cli.reconstruct.cost import Costs
-from mindeye_cli.reconstruct.ending import batch_file, collect, finish, finished, is_whole, tidy
+from mindeye_cli.reconstruct.ending import (
+    batch_file,
+    collect,
+    finish,
+    finished,
+    is_finished,
+    is_whole,
+    outputs,
+    reopen,
+    tidy,
+)
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.pick import pick_best
 from mindeye_cli.reconstruct.plan import Batch, fix_plan
 from mindeye_cli.reconstruct.replay import as_recorded
+from mindeye_cli.reconstruct.rounding import in_force
 from mindeye_cli.reconstruct.save import Done
 from mindeye_cli.reconstruct.setting import Setting, open_setting
 from mindeye_cli.reconstruct.stage_files import stage_file
@@ -70,18 +82,22 @@ def _reconstruct(options: Options, wait: Callable[[], object], stop: StopFlag) -
     wait()
     setting = replace(setting, plan=fix_plan(options.out, plan))
     record = finished(options.out)
-    if record is not None and not record["errors"]:
+    if record is not None and is_finished(options, record):
         tidy(options.out)
         return _outcome(options, record, "notneeded")
-    todo = [b for b in setting.plan.batches(options.part) if not is_whole(options.out, b[0])]
+    if record is not None:
+        reopen(options, setting.plan, record)
+    todo = [b for b in setting.plan.batches(options.part) if not is_whole(options, b[0])]
     costs = Costs()
-    stopped = not _do(setting, options, todo, costs, stop)
+    with threads(setting.plan.rounding.threads_here):
+        stopped = not _do(setting, options, todo, costs, stop)
+        computed = in_force()
     # Nobody waits for one that has gone: all finish their part or stop, then all go together.
     if any_process(stopped):
         stop.raise_requeue(str(options.out), agreed=True)
     pictures = sum(len(items) for _, items in todo)
     pace = (time.monotonic() - started) / max(1, pictures)
-    record = {**collect(options, setting, costs), "seconds_per_image": pace}
+    record = {**collect(options, setting, costs, computed), "seconds_per_image": pace}
     wait()  # The others have read what the main process is about to remove.
     if is_main_rank():
         record = finish(options, store, record)
@@ -150,7 +166,7 @@ def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:
     agreements = [r["agreement"] for r in record["images"] if r.get("agreement") is not None]
     return Outcome(
         status=status,
-        outputs=(options.out,),
+        outputs=outputs(options.out),
         values={
             "n": len(record["images"]),
             "decoder": options.decoder,

@@ -65,9 +65,14 @@ def record(item: Item, out: Path, pixels: Any) -> dict[str, Any]:
     }
 
 
-def candidate_file(out: Path, item: Item, k: int) -> Path:
+def candidate_file(out: Path, name: str, k: int) -> Path:
     """Where candidate `k` of an item lies."""
-    return out / "candidates" / item.name / f"{k:02d}.png"
+    return out / "candidates" / name / f"{k:02d}.png"
+
+
+def blurry_file(out: Path, name: str) -> Path:
+    """Where the low-level picture of an item lies."""
+    return out / "blurry" / f"{name}.png"
 
 
 def write_tensors(path: Path, pictures: Sequence[Pixels]) -> None:

@@ -24,7 +24,7 @@ from mindeye_cli.reconstruct.conditions import Brain, load_brain
 from mindeye_cli.reconstruct.memory import items_a_batch, pictures_a_batch
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.plan import Plan, make_items, select
-from mindeye_cli.reconstruct.rounding import Rounding
+from mindeye_cli.reconstruct.rounding import rounding_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +121,4 @@ def _plan(
     }
     pictures = pictures_a_batch(files)
     size = items_a_batch(len(items), candidates, pictures, options.part[1])
-    return Plan(items, Rounding(size, pictures), settings)
+    return Plan(items, rounding_here(size, pictures), settings)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mindeye_cli.app import main
 from mindeye_cli.models.encoders import load_encoder
-from mindeye_cli.reconstruct import run, save, stage_files
+from mindeye_cli.reconstruct import run, save, setting, stage_files
 
 job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 out, log = Path(job["out"]), Path(sys.argv[1] + ".log")
@@ -37,6 +37,7 @@ def logging_to_file(function):
 for module, name in ((save, "write_bytes"), (run, "write_json")):
     setattr(module, name, logging_to_file(getattr(module, name)))
 run.draw.write_batch = logging_to_file(stage_files.write_batch)
+setting.pictures_a_batch = lambda files: 4
 load_encoder("scene-clip:tokens")  # what every child would import
 
 draw, kills, code = random.Random(job["seed"]), 0, None

@@ -7,16 +7,19 @@ import os
 import shutil
 import signal
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from reconstruct.study import Study, arguments, build
 
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
 from mindeye_cli.models.run_model import RunModel
 from mindeye_cli.reconstruct import stage_files
+from mindeye_cli.reconstruct.rounding import Rounding
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +121,83 @@ def test_of_what_was_drawn_only_the_verdict_is_read(tmp_path: Path) -> None:
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
     assert not list(file.parent.glob("*tmp*")) and not list(file.parent.glob("*partial*"))
+
+
+def test_what_was_removed_is_made_again(
+    study: Study, tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch of a removed picture alone; for a summary, none."""
+    out = tmp_path / "out"
+    words = arguments(study, out, "--keep-candidates")
+    with monkeypatch.context() as patch:
+        patch.setattr("mindeye_cli.reconstruct.setting.pictures_a_batch", lambda files: 4)
+        assert call_cli(*words).code == 0
+    whole, drawn, plain = contents(out), [], StableDiffusionDecoder.generate
+
+    def generate(self: Any, *given: Any) -> Any:
+        drawn.append(len(given[0]))
+        return plain(self, *given)
+
+    monkeypatch.setattr(StableDiffusionDecoder, "generate", generate)
+    removed = {
+        "images/img002.png": [4],
+        "blurry/img004.png": [2],
+        "candidates/img000/01.png": [4],
+        "grid.png": [],
+        "images.safetensors": [],
+    }
+    for name, pictures in removed.items():
+        (out / name).unlink()
+        drawn.clear()
+        result = call_cli(*words)
+        assert (result.code, result.json["n"], drawn) == (0, 5, pictures), name
+        now = contents(out)
+        assert {key for key in whole if now.get(key) != whole[key]} <= {"manifest.json"}
+        assert now.keys() == whole.keys()
+    assert call_cli(*words).json["status"] == "notneeded" and drawn == []
+
+
+@pytest.fixture
+def seen_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Threads with which the generator draws, call by call; torch starts with two."""
+    plain, seen, before = StableDiffusionDecoder.generate, [], torch.get_num_threads()
+
+    def generate(self: Any, *given: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return plain(self, *given)
+
+    monkeypatch.setattr(StableDiffusionDecoder, "generate", generate)
+    torch.set_num_threads(before + 1)
+    yield seen
+    torch.set_num_threads(before)
+
+
+def test_as_many_threads_as_were_recorded(
+    study: Study, recorded: Path, tmp_path: Path, call_cli: Any, seen_threads: list[int]
+) -> None:
+    """By a replay and by a resume; who sets another number is told so."""
+    count = json.loads((recorded / "plan.json").read_text())["threads"]
+    base = ("reconstruct", study.store, "--json", "--replay", recorded / "manifest.json")
+    result = call_cli(*base, tmp_path / "out")
+    assert result.json["replay"]["environment"] == [] and set(seen_threads) == {count}
+    assert result.json["replay"]["identical"] == 5
+    seen_threads.clear()
+    shutil.copytree(recorded, tmp_path / "resumed")
+    (tmp_path / "resumed" / "images" / "img000.png").unlink()
+    assert call_cli(*arguments(study, tmp_path / "resumed")).code == 0
+    assert seen_threads == [count] and torch.get_num_threads() == count + 1
+
+
+def test_other_threads_and_devices_are_told(
+    study: Study, recorded: Path, tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = json.loads((recorded / "manifest.json").read_text())
+    assert record["device"] == record["environment"]["device"] == "cpu"
+    monkeypatch.setenv("MINDEYE_THREADS", str(record["threads"] + 1))
+    record["environment"]["device"] = "cuda"
+    (tmp_path / "manifest.json").write_text(json.dumps(record))
+    (tmp_path / "images").symlink_to(recorded / "images")
+    base = ("reconstruct", study.store, "--json", "--replay", tmp_path / "manifest.json")
+    found = call_cli(*base, tmp_path / "out").json["replay"]
+    assert found["environment"] == ["device", "threads"] and found["grey_levels"] <= 1
+    assert Rounding(1, 1, threads=3, device="cuda").threads_here is None

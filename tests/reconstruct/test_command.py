@@ -108,6 +108,9 @@ def test_an_interrupted_run_leaves_the_same_bytes(
     given = arguments(study, tmp_path / "out", "--keep-candidates")
     codes = [call_cli(*given).code for _ in range(3)]
     assert codes == [130, 130, 0]
+    left = {path.name for path in (tmp_path / "out").iterdir()} - {"plan.json"}
+    listed = call_cli(*given).json["outputs"]
+    assert listed[0] == str(tmp_path / "out") and {Path(name).name for name in listed[1:]} == left
     assert files(tmp_path / "out") == files(whole)
     assert call_cli(*given).json["status"] == "notneeded"
 
@@ -200,7 +203,7 @@ def test_bad_runs_and_ids(study: Study, tmp_path: Path, call_cli: Any) -> None:
 def test_a_run_trained_on_the_images_is_refused(
     study: Study, tmp_path: Path, call_cli: Any, ids: bool
 ) -> None:
-    """Either run, and of the images asked for alone; older runs recorded no ids but rows."""
+    """Of the images asked for alone; older runs recorded no ids but rows."""
     stale = tmp_path / "low"
     shutil.copytree(study.low, stale)
     info = read_run(study.low)
@@ -212,8 +215,9 @@ def test_a_run_trained_on_the_images_is_refused(
     write_json(stale / "run.json", replace(info, details=details))
     low = ("reconstruct", study.store, tmp_path / "out", "--decoder", "low-level", "--json")
     low = (*low, "--weights", study.generator, "--low", stale)
-    for more in ((), ("--high", study.high)):
-        result = call_cli(*low, *more)
+    both = (*arguments(study, tmp_path / "out"), "--low", stale)
+    for words in (low, both):
+        result = call_cli(*words)
         assert result.code == 3 and result.json["error"]["where"] == str(stale)
         assert not (tmp_path / "out").exists()
     assert call_cli(*low, "--limit", "2").code == 0
@@ -287,6 +291,7 @@ def test_runs_of_several_subjects_reconstruct_for_one(
     assert call_cli(*one).code == 0
     named = (tmp_path / "out" / "images.safetensors").read_bytes()
     assert named == (tmp_path / "plain" / "images.safetensors").read_bytes()
-    implied = ("reconstruct", study.store, tmp_path / "two", *low, both, "--high", study.high)
-    assert call_cli(*implied).code == 0
-    assert (tmp_path / "two" / "images.safetensors").read_bytes() == named
+    assert call_cli(*arguments(study, tmp_path / "two", "--low", both)).code == 0
+    assert call_cli(*arguments(study, tmp_path / "plain two")).code == 0
+    implied, single = (tmp_path / name / "images.safetensors" for name in ("two", "plain two"))
+    assert implied.read_bytes() == single.read_bytes()

@@ -61,3 +61,14 @@ def test_items_a_batch(
     items: int, candidates: int, pictures: int, parts: int, expected: int
 ) -> None:
     assert items_a_batch(items, candidates, pictures, parts) == expected
+
+
+def test_free_memory_is_the_control_groups_and_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(memory, "free_memory", lambda: 3 * 2**20)
+    assert memory._free(cpu) == 3 * 2**20
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert memory._free(cpu) == 2**20
+    monkeypatch.setattr(memory, "free_memory", lambda: 0)  # It cannot be known.
+    assert memory._free(cpu) > 2**20
