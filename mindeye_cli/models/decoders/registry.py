@@ -80,14 +80,14 @@ _VERSATILE = DecoderFacts(
     options=(("tokens", 257), ("unet", "image_unet"), ("half", True)),
 )
 
-# Guidance of `scene` was chosen on held-out scenes (docs/built-in-models.md); the strength is the
-# published one, looked at on validation images by `benchmarks/strength.py`. Those of generators
-# that the paper did not use are their own pipelines' usual ones.
+# Guidance of `scene` was chosen on held-out scenes (docs/built-in-models.md), its strength on
+# validation images (`benchmarks/strength.py`). Those of generators that the paper did not use are
+# their own pipelines' usual ones.
 DECODERS = {
     "scene": DecoderFacts(
         space="scene-clip:tokens",
         latent_space="scene-vae",
-        defaults=Sampling(steps=20, guidance=3.5, strength=0.85),
+        defaults=Sampling(steps=20, guidance=3.5, strength=0.7),
         parts=("unet", "vae", "scheduler"),
         options=(("tokens", 17),),
     ),
