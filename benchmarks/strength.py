@@ -3,7 +3,7 @@
     python benchmarks/strength.py DEMO --plot docs/strength.png
 
 DEMO is a folder that `mindeye demo` has left. The images are training images that both runs kept
-for validation, so the test set plays no part. The strength chosen is that of the highest PixCorr among
+for validation, so the test set plays no part. Chosen is the strength of the highest PixCorr among
 those that lose nothing of the best `scene-clip` two-way score, to three decimals. `scene-net`, the
 judge, is printed for the reader; no choice may rest on it.
 """

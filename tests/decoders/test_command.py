@@ -98,7 +98,8 @@ def test_pictures_by_every_generator(
     result = call_cli("reconstruct", study.store, tmp_path / "out", *study.given(name), *low, *FEW)
     assert (result.code, result.json["n"], result.json["decoder"]) == (0, 2, name)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["strength"] == (0.85 if low else 1.0)
+    default = 0.7 if name == "scene" else 0.85
+    assert manifest["strength"] == (default if low else 1.0)
     with Image.open(tmp_path / "out" / manifest["images"][0]["file"]) as picture:
         assert picture.size == ((64, 64) if name == "scene" else (32, 32))
     assert (tmp_path / "out" / "blurry").exists() == bool(low)
