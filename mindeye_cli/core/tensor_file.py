@@ -8,8 +8,8 @@ written: 12 GB more at a checkpoint of the published sizes. The bytes written he
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -60,12 +60,48 @@ def write_tensors(stream: BinaryIO, tensors: Mapping[str, Tensor]) -> None:
             "data_offsets": [start, stop],
         }
         start = stop
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % ALIGNMENT)
-    stream.write(len(text).to_bytes(8, "little") + text)
+    _write_header(stream, header)
     for name in names:
         for piece in _pieces(tensors[name]):
             stream.write(piece.view(torch.uint8).numpy().data)
+
+
+def write_rows(stream: BinaryIO, name: str, rows: Iterable[Tensor], n: int) -> None:
+    """Write one tensor whose rows come one after the other, (n, *row).
+
+    Parameters
+    ----------
+    stream : binary file
+    name : str
+    rows : iterable of Tensor
+        Of one shape and type; none is kept.
+    n : int
+        How many there are, at least 1.
+
+    Raises
+    ------
+    ValueError
+        A row of another shape or type than the first, or another number of them.
+    """
+    first, count = None, 0
+    for count, row in enumerate(rows, start=1):
+        if first is None:
+            first = row
+            size = n * row.numel() * row.element_size()
+            facts = {"dtype": NAMES[row.dtype], "shape": [n, *row.shape], "data_offsets": [0, size]}
+            _write_header(stream, {name: facts})
+        if (row.shape, row.dtype) != (first.shape, first.dtype):
+            raise ValueError(f"row {count - 1} of {name} has another shape or type than the first")
+        for piece in _pieces(row):
+            stream.write(piece.view(torch.uint8).numpy().data)
+    if count != n:
+        raise ValueError(f"{count} rows of {name} came, not {n}")
+
+
+def _write_header(stream: BinaryIO, header: dict[str, Any]) -> None:
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    stream.write(len(text).to_bytes(8, "little") + text)
 
 
 def _pieces(tensor: Tensor) -> Iterator[Tensor]:

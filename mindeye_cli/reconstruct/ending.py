@@ -15,6 +15,7 @@ from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.plan import Plan
 from mindeye_cli.reconstruct.replay import compare
 from mindeye_cli.reconstruct.save import (
+    GRID_ROWS,
     blurry_file,
     candidate_file,
     grid,
@@ -115,11 +116,13 @@ def finish(options: Options, store: Any, record: dict[str, Any]) -> dict[str, An
     if not record["complete"]:
         ended = finished(out)
         return ended if ended is not None and not ended["errors"] else record
-    pictures = [read_png(out / line["file"]) for line in records]
-    if pictures:
-        write_tensors(out / TENSORS, pictures)
-        columns = [list(store.images.read([line["image_row"] for line in records])), pictures]
-        blurry = [blurry_file(out, line["name"]) for line in records]
+    if records:
+        files = [out / line["file"] for line in records]
+        write_tensors(out / TENSORS, files)
+        shown = records[:GRID_ROWS]
+        stimuli = list(store.images.read([line["image_row"] for line in shown]))
+        columns = [stimuli, [read_png(file) for file in files[:GRID_ROWS]]]
+        blurry = [blurry_file(out, line["name"]) for line in shown]
         if options.decoder != "low-level" and all(path.exists() for path in blurry):
             columns.insert(1, [read_png(path) for path in blurry])
         write_png(out / GRID, grid(columns))

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from mindeye_cli.core.atomic import write_bytes
+from mindeye_cli.core.atomic import write_bytes, write_stream
+from mindeye_cli.core.tensor_file import write_rows
 from mindeye_cli.reconstruct.plan import Item, Plan
 
 Pixels = NDArray[np.uint8]
@@ -75,15 +77,13 @@ def blurry_file(out: Path, name: str) -> Path:
     return out / "blurry" / f"{name}.png"
 
 
-def write_tensors(path: Path, pictures: Sequence[Pixels]) -> None:
+def write_tensors(path: Path, files: Sequence[Path]) -> None:
     """Write all pictures as one safetensors file for other people's metric scripts.
 
-    The tensor `images` is (n, 3, H, W) uint8, in the manifest's order.
+    The tensor `images` is (n, 3, H, W) uint8, in the order of `files`, of which one is in memory.
     """
-    from safetensors.numpy import save
-
-    stacked = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2))
-    write_bytes(path, save({"images": stacked}))
+    rows = (torch.from_numpy(read_png(file).transpose(2, 0, 1).copy()) for file in files)
+    write_stream(path, lambda stream: write_rows(stream, "images", rows, len(files)))
 
 
 def grid(columns: Sequence[Sequence[Pixels]]) -> Pixels:

@@ -11,6 +11,7 @@ from mindeye_cli.core.fingerprint import of_file, of_json
 from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo
 from mindeye_cli.core.trials import refuse_trained_images
+from mindeye_cli.models.decoders.fitting import check_fit
 from mindeye_cli.models.decoders.load import decoder_files
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR
 from mindeye_cli.reconstruct.checks import (
@@ -103,6 +104,9 @@ def _plan(
     )
     space = runs["low"].space if "low" in runs else None
     files = decoder_files(options.decoder, options.weights, space)
+    if options.decoder not in WITHOUT_GENERATOR:
+        shapes = {name: tuple(run.details["target_shape"]) for name, run in runs.items()}
+        check_fit(options.decoder, files, shapes["high"], shapes.get("low"))
     hashes = {name: of_file(path) for name, path in files.items()}
     settings = {
         "decoder": options.decoder,

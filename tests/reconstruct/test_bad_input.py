@@ -52,6 +52,30 @@ def test_a_generator_of_another_shape(
     save_tiny_generator(tmp_path / "other", **size)
     code, line = failure(call_cli, study, tmp_path / "out", weights=tmp_path / "other")
     assert code == 3 and words in line
+    assert not (tmp_path / "out").exists(), "it is known before anything is computed"
+
+
+@pytest.mark.parametrize("part", ["vae", "scheduler", "unet/config.json", "unet/*.safetensors"])
+def test_a_generator_without_a_part(study: Study, tmp_path: Path, call_cli: Any, part: str) -> None:
+    """Before the runs predict: with the part in its place, the same command begins anew."""
+    folder = tmp_path / "generator"
+    shutil.copytree(study.generator, folder)
+    for path in folder.glob(part):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    code, line = failure(call_cli, study, tmp_path / "out", weights=folder)
+    assert code == 4 and part.split("/")[0] in line and str(folder) in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_generator_without_one_file_of_its_weights(
+    study: Study, tmp_path: Path, call_cli: Any
+) -> None:
+    folder = tmp_path / "generator"
+    shutil.copytree(study.generator, folder)
+    index = folder / "unet" / "diffusion_pytorch_model.safetensors.index.json"
+    write_json(index, {"weight_map": {"conv_in.bias": "part-2.safetensors"}})
+    code, line = failure(call_cli, study, tmp_path / "out", weights=folder)
+    assert code == 4 and "unet/part-2.safetensors" in line and not (tmp_path / "out").exists()
 
 
 def test_weights_of_another_architecture(study: Study, tmp_path: Path, call_cli: Any) -> None:

@@ -34,8 +34,9 @@ class Generator(ABC):
         None where no initial latent is taken.
     defaults : Sampling
     half : bool
-        Run the UNet in float16 where there is an accelerator. The VAE stays in float32, so that
-        strength 0 is the low-level picture to the bit and bright pictures do not overflow.
+        Run the UNet in float16 where there is an accelerator. A VAE stays in float32, so that
+        strength 0 is the low-level picture to the bit and bright pictures do not overflow;
+        Kandinsky's movq does not.
     """
 
     embedding_shape: tuple[int, ...]
@@ -107,28 +108,40 @@ class Generator(ABC):
         return whole.to(self.device, self.dtype)
 
     def _checked(self, embeddings: Floats, seeds: Sequence[int], latents: Floats | None) -> Floats:
-        given = embeddings.shape[1:]
-        # A pooled vector may come as a single token.
-        if given != self.embedding_shape and given != (1, *self.embedding_shape):
-            raise InvalidInput(
-                f"decoder {self.name} takes {self.embedding_shape} embeddings of {self.space},"
-                f" got {given}",
-                where="embeddings",
-                fix=f"mindeye train high-level STORE RUN --space {self.space}",
-            )
+        refuse_embedding(self.name, self.space, self.embedding_shape, embeddings.shape[1:])
         if latents is not None and self.latent_space is None:
             raise InvalidInput(
                 f"decoder {self.name} takes no initial latent",
                 where="--low",
                 fix="leave --low out, or choose a decoder that takes one",
             )
-        expected = self.latent_shape
-        if latents is not None and expected is not None and latents.shape[1:] != expected:
-            raise InvalidInput(
-                f"decoder {self.name} takes latents of shape {expected}, got {latents.shape[1:]}",
-                where="latents",
-                fix=f"mindeye train low-level STORE RUN --space {self.latent_space}",
-            )
+        if latents is not None and self.latent_shape is not None:
+            refuse_latent(self.name, self.latent_space, self.latent_shape, latents.shape[1:])
         if len(seeds) != len(embeddings):
             raise ValueError("one seed for each embedding is needed")
         return embeddings.reshape(len(embeddings), *self.embedding_shape)
+
+
+def refuse_embedding(
+    name: str, space: str, expected: tuple[int, ...], given: tuple[int, ...]
+) -> None:
+    """Raise InvalidInput for embeddings of another shape than the decoder takes."""
+    # A pooled vector may come as a single token.
+    if given not in (expected, (1, *expected)):
+        raise InvalidInput(
+            f"decoder {name} takes {expected} embeddings of {space}, got {given}",
+            where="embeddings",
+            fix=f"mindeye train high-level STORE RUN --space {space}",
+        )
+
+
+def refuse_latent(
+    name: str, space: str | None, expected: tuple[int, ...], given: tuple[int, ...]
+) -> None:
+    """Raise InvalidInput for latents of another shape than the decoder takes."""
+    if given != expected:
+        raise InvalidInput(
+            f"decoder {name} takes latents of shape {expected}, got {given}",
+            where="latents",
+            fix=f"mindeye train low-level STORE RUN --space {space}",
+        )
