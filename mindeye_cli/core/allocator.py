@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Any
 
 # Names and numbers of malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 LARGEST = 2**31 - 1
+# From this size on a freed block is given back, whatever was freed before.
+GIVEN_BACK = 32 * 2**20
+
+
+def gives_back(model: Any) -> bool:
+    """Whether a training step of a torch module frees a gradient of such a size."""
+    return any(p.numel() * p.element_size() >= GIVEN_BACK for p in model.parameters())
 
 
 def keep_freed_blocks() -> bool:

@@ -24,7 +24,7 @@ from mindeye_cli.train.study import StudySet
 from mindeye_store import InvalidInput, Reader, Store, Subject
 
 Rows = NDArray[np.int64]
-CHUNK = 512  # images read at once where all targets are passed through
+CHUNK = 512  # rows read at once
 MEMORY_SHARE = 0.6  # of the free memory, for the targets of all processes
 
 
@@ -138,7 +138,7 @@ def load_training_data(
     for name in subjects:
         subject = store.subject(name)
         trials = training_trials(store, subject, sessions=config.sessions)
-        voxels = subject.voxels.read(trials.trial_rows).astype(np.float32)
+        voxels = read_rows(subject.voxels, trials.trial_rows).astype(np.float32, copy=False)
         refuse_non_finite(voxels, f"subjects/{name}/voxels", "trial", trials.trial_rows)
         parts.append(
             ResponseSet(
@@ -170,6 +170,14 @@ def load_training_data(
     )
 
 
+def read_rows(reader: Reader, rows: Rows) -> NDArray[Any]:
+    """Read rows in parts: a store that reads many at once needs several times their memory."""
+    values = np.empty((len(rows), *reader.shape[1:]), dtype=reader.dtype)
+    for start in range(0, len(rows), CHUNK):
+        values[start : start + CHUNK] = reader.read(rows[start : start + CHUNK])
+    return values
+
+
 def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) -> Targets:
     """Targets of some images, in memory where they fit."""
     size = len(readers) * len(rows) * int(np.prod(readers[0].shape[1:]))
@@ -178,7 +186,7 @@ def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) ->
     if keep == "store" or (keep == "auto" and needed > room):
         # Every value was checked when it was written.
         return StoredTargets(readers, rows)
-    found = [reader.read(rows) for reader in readers]
+    found = [read_rows(reader, rows) for reader in readers]
     for values in found:
         refuse_non_finite(values, f"targets/{space}", "image", rows)
     return KeptTargets(tuple(torch.from_numpy(values) for values in found))

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
-from mindeye_cli.core.allocator import keep_freed_blocks
+from mindeye_cli.core.allocator import gives_back, keep_freed_blocks
 from mindeye_cli.core.launch import world_size
 from mindeye_cli.train.config import Precision
 from mindeye_store.errors import UsageProblem
@@ -66,7 +66,6 @@ class Engine:
         self.device = self._accelerator.device
         if self.device.type == "cpu":
             self.device = torch.device("cpu")  # accelerate numbers the CPUs of a launch
-            keep_freed_blocks()
         else:
             torch.set_float32_matmul_precision("high")  # TF32, as published
         self.rank, self.world = self._accelerator.process_index, self._accelerator.num_processes
@@ -89,6 +88,8 @@ class Engine:
 
         The weights stay those of `model`, which may still be called by itself.
         """
+        if self.device.type == "cpu" and gives_back(model):
+            keep_freed_blocks()
         if self._dtype is not None:
             model = InPrecision(model, self.device.type, self._dtype)
         wrapped: nn.Module = self._accelerator.prepare_model(model)
