@@ -91,4 +91,4 @@ def wilson(share: float, error: float, units: int) -> Interval:
 def _of_image(values: Floats, groups: NDArray[np.int64], images: int) -> Floats:
     """Sum of the pairs in which each image is target or distractor."""
     either = values.sum(axis=0) + values.sum(axis=1)
-    return np.bincount(groups, weights=either, minlength=images)
+    return np.bincount(groups, weights=either, minlength=images).astype(np.float64)

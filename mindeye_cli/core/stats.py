@@ -17,6 +17,7 @@ from mindeye_cli.core.sampler import rng
 from mindeye_cli.core.shares import jackknife_error, pseudo_values, wilson
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Interval = tuple[float, float]
 
 BOOTSTRAP_DRAWS = 2000
@@ -143,7 +144,8 @@ def ratio_interval(
     bounds : (low, high), optional
     """
     units = int(groups.max()) + 1
-    totals, counts = (np.bincount(groups, weights=v, minlength=units) for v in (totals, counts))
+    totals = np.bincount(groups, weights=totals, minlength=units).astype(np.float64)
+    counts = np.bincount(groups, weights=counts, minlength=units).astype(np.float64)
     value = float(totals.sum() / counts.sum())
     rest = totals - value * counts
     error = float(np.sqrt((rest**2).sum() * units / max(1, units - 1)) / counts.sum())
