@@ -22,6 +22,7 @@ from mindeye_cli.evaluate.picked import picked_warnings
 from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.scoring import RESERVED, score
 from mindeye_cli.evaluate.sources import (
+    Folder,
     Stimuli,
     control_pictures,
     open_folder,
@@ -92,9 +93,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     refuse_ceiling(folder)
     target = recon / FILE
     recons, truth = reconstructions(folder), stimuli.of(folder)
-    for name, path in options.controls.items():
-        check_control(name, open_folder(path))
-    beside = {name: control_pictures(path, folder) for name, path in options.controls.items()}
+    beside = {name: _control(name, path, folder) for name, path in options.controls.items()}
     identity = _identity(options, recons, truth, beside)
     fingerprint = of_json(identity)
     done = _finished(target, fingerprint, options.overwrite)
@@ -125,6 +124,11 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     ]
     write_json(target, document)
     return _outcome(target, document, "ok")
+
+
+def _control(name: str, path: Path, folder: Folder) -> Pictures:
+    check_control(name, open_folder(path))
+    return control_pictures(path, folder)
 
 
 def _score_all(
