@@ -38,6 +38,7 @@ COMMANDS = {
     ),
     "reconstruct": Entry(_AT + "reconstruct", "Make images from brain responses."),
     "evaluate": Entry(_AT + "evaluate", "Score reconstructions, with intervals and controls."),
+    "compare": Entry(_AT + "compare", "Compare evaluated reconstructions, image by image."),
     "report": Entry(_AT + "report", "Write one self-contained HTML page."),
     "doctor": Entry(_AT + "doctor", "Check versions, devices, caches, weights and disk."),
 }

@@ -113,28 +113,45 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return adjusted
 
 
-def crossed_interval(rows: Sequence[Floats], seed: int) -> stats.Interval:
-    """Interval of a grand mean over subjects who saw the same images, both resampled.
+def compare_crossed(rows: Sequence[Floats], seed: int) -> Difference:
+    """A grand mean over subjects who saw the same images; both are resampled.
 
     Parameters
     ----------
     rows : sequence of float64 arrays (G,)
-        One a subject, images in the same order.
+        Differences, one array a subject, images in the same order.
     seed : int
 
     Returns
     -------
-    (low, high), both NaN below `LEAST_SUBJECTS` subjects.
+    Difference
+        Interval and p are NaN below `LEAST_SUBJECTS` subjects; the sign test counts subjects.
     """
-    if len(rows) < LEAST_SUBJECTS:
-        return (float("nan"), float("nan"))
     table = np.stack(rows)
     subjects, images = table.shape
+    defined = np.isfinite(table)
+    filled = np.where(defined, table, 0.0)
+    value = float(filled.sum() / max(1, defined.sum()))
+    people = np.asarray([row[np.isfinite(row)].mean() for row in table])
+    signs, nothing = sign_test(people), float("nan")
+    if subjects < LEAST_SUBJECTS:
+        return Difference(
+            difference=value, ci95=(nothing, nothing), p=nothing, sign_p=signs, n=images
+        )
+    if not people.any() and not filled.any():
+        return Difference(difference=0.0, ci95=(0.0, 0.0), p=1.0, sign_p=1.0, n=images)
     weights = stats.image_weights(np.arange(images, dtype=np.int64), seed)
-    people = rng(seed, "subjects", subjects).multinomial(
+    drawn = rng(seed, "subjects", subjects).multinomial(
         subjects, [1 / subjects] * subjects, size=len(weights)
     )
-    defined = np.isfinite(table)
-    totals = ((people @ np.where(defined, table, 0.0)) * weights).sum(axis=1)
-    counts = ((people @ defined.astype(np.float64)) * weights).sum(axis=1)
-    return stats.interval(totals / counts, min(subjects, images))
+    totals = ((drawn @ filled) * weights).sum(axis=1)
+    counts = ((drawn @ defined.astype(np.float64)) * weights).sum(axis=1)
+    means = totals / counts
+    beyond = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    return Difference(
+        difference=value,
+        ci95=stats.interval(means, min(subjects, images)),
+        p=min(1.0, 2 * (1 + beyond) / (1 + len(means))),
+        sign_p=signs,
+        n=images,
+    )

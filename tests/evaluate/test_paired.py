@@ -47,11 +47,11 @@ def test_subjects_are_resampled_with_images_when_there_are_eight() -> None:
     draw = np.random.default_rng(0)
     people = draw.normal(0, 1, 12)
     rows = [np.full(300, value) for value in people]
-    low, high = paired.crossed_interval(rows, 0)
+    low, high = paired.compare_crossed(rows, 0).ci95
     half = theory.t.ppf(0.975, 11) * theory.sem(people)
     assert (high - low) / 2 == pytest.approx(half, rel=0.15)
     images = draw.normal(0, 1, 60)
-    low, high = paired.crossed_interval([images] * 60, 0)
+    low, high = paired.compare_crossed([images] * 60, 0).ci95
     half = theory.t.ppf(0.975, 59) * theory.sem(images)
     assert (high - low) / 2 == pytest.approx(half, rel=0.15)
-    assert np.isnan(paired.crossed_interval(rows[:7], 0)).all()
+    assert np.isnan(paired.compare_crossed(rows[:7], 0).ci95).all()
