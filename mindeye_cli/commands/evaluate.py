@@ -31,6 +31,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--control", metavar="NAME=DIR", help="Score beside it; may be repeated."),
     ] = None,
+    panel: Annotated[
+        bool,
+        typer.Option("--panel", help="Also how far scores reach beyond the training images."),
+    ] = False,
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -44,6 +48,7 @@ def evaluate(
         images=images,
         metrics=None if metrics is None else tuple(metrics.split(",")),
         controls=dict(_named_folder(text) for text in control or ()),
+        panel=panel,
         overwrite=overwrite,
         seed=seed,
     )

@@ -64,12 +64,12 @@ def fit(target: Reader, rows: Rows, clusters: int) -> Floats:
     """
     from scipy.cluster.vq import ClusterError, kmeans2  # a second of imports that few need
 
-    vectors = _vectors(target, rows)
+    points = vectors(target, rows)
     try:
-        if len(np.unique(vectors, axis=0)) < clusters:
+        if len(np.unique(points, axis=0)) < clusters:
             raise ClusterError("fewer different images")
         draw = rng(0, "clusters", clusters)
-        centres, _ = kmeans2(vectors, clusters, iter=ROUNDS, minit="++", missing="raise", rng=draw)
+        centres, _ = kmeans2(points, clusters, iter=ROUNDS, minit="++", missing="raise", rng=draw)
     except ClusterError as problem:
         raise InvalidInput(
             f"{len(rows)} images cannot be put into {clusters} clusters: {problem}",
@@ -81,15 +81,21 @@ def fit(target: Reader, rows: Rows, clusters: int) -> Floats:
 
 def assign(target: Reader, rows: Rows, centres: Floats) -> Rows:
     """The nearest centre of each image, int64 (N,)."""
-    vectors = _vectors(target, rows)
-    distances = ((vectors[:, None] - centres[None]) ** 2).sum(axis=2)
+    points = vectors(target, rows)
+    distances = ((points[:, None] - centres[None]) ** 2).sum(axis=2)
     return distances.argmin(axis=1).astype(np.int64)
 
 
-def _vectors(target: Reader, rows: Rows) -> Floats:
-    parts = []
-    for start in range(0, len(rows), CHUNK):
-        values = np.asarray(target.read(rows[start : start + CHUNK]), dtype=np.float64)
-        parts.append(values.mean(axis=1) if values.ndim == 3 else values.reshape(len(values), -1))
-    vectors = np.concatenate(parts)
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+def vectors(target: Reader, rows: Rows) -> Floats:
+    """Unit vectors of some images' targets, tokens averaged, float64 (N, D)."""
+    parts = [
+        pooled(target.read(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def pooled(values: NDArray[np.floating]) -> Floats:
+    """Unit vectors of embeddings (N, T, D) or (N, ...), tokens averaged, float64 (N, D)."""
+    wide = np.asarray(values, dtype=np.float64)
+    rows = wide.mean(axis=1) if wide.ndim == 3 else wide.reshape(len(wide), -1)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

@@ -19,6 +19,7 @@ from mindeye_cli.evaluate.alignment import Alignment
 from mindeye_cli.evaluate.kinds import check_control, refuse_ceiling
 from mindeye_cli.evaluate.metrics import METRICS, Metric
 from mindeye_cli.evaluate.picked import picked_warnings
+from mindeye_cli.evaluate.panel.run import Sheet, panel, panel_warnings
 from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.scoring import RESERVED, score
 from mindeye_cli.evaluate.sources import (
@@ -45,6 +46,7 @@ class Options:
     images: Path | None = None
     metrics: tuple[str, ...] | None = None
     controls: Mapping[str, Path] = field(default_factory=dict)
+    panel: bool = False
     overwrite: bool = False
     seed: int = 0
 
@@ -55,6 +57,12 @@ class Options:
                 f"unknown metric {unknown[0]!r}",
                 where="--metrics",
                 fix=f"one of {', '.join(METRICS)}",
+            )
+        if self.panel and self.images is not None:
+            raise UsageProblem(
+                "the panel needs the training images, which a folder of stimuli lacks",
+                where="--panel",
+                fix="give --store STORE in place of --images",
             )
         for name in self.controls:
             if name in RESERVED or not re.fullmatch(r"[\w .+-]+", name):
@@ -118,12 +126,34 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     }
     alignment = Alignment(recons.ids)
     document["metrics"], document["skipped"] = _score_all(options, recons, truth, beside, alignment)
+    if options.panel:
+        document["panel"] = _panel(options, stimuli, folder, recons, beside, document["metrics"])
     document["warnings"] = [
         *alignment.warnings(),
         *picked_warnings(folder, truth, recons, tuple(document["metrics"]), options.seed),
+        *panel_warnings(document.get("panel", {})),
     ]
     write_json(target, document)
     return _outcome(target, document, "ok")
+
+
+def _panel(
+    options: Options,
+    stimuli: Stimuli,
+    folder: Folder,
+    recons: Pictures,
+    controls: Mapping[str, Pictures],
+    lines: Mapping[str, Any],
+) -> dict[str, Any]:
+    sheet = Sheet(
+        folder=folder,
+        store=stimuli.path(folder),
+        recons=recons,
+        controls=controls,
+        lines=lines,
+        seed=options.seed,
+    )
+    return panel(sheet)
 
 
 def _control(name: str, path: Path, folder: Folder) -> Pictures:
@@ -182,6 +212,7 @@ def _identity(
         "metrics": options.metrics or tuple(METRICS),
         "seed": options.seed,
         "permutations": stats.PERMUTATIONS,
+        **({"panel": True} if options.panel else {}),
         "version": environment().get("mindeye"),
     }
 
@@ -218,5 +249,6 @@ def _outcome(target: Path, document: dict[str, Any], status: Any) -> Outcome:
         "skipped": document["skipped"],
         "warnings": document["warnings"],
         "n": document["n"],
+        **{key: document[key] for key in ("panel",) if key in document},
     }
     return Outcome(status=status, outputs=(target,), values=values)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from mindeye_cli.core.checkpoint import load_tensors
 from mindeye_cli.core.config import load_config
@@ -60,6 +61,16 @@ class RunModel:
         self.subject, self.n_voxels = info.subjects[place], info.n_voxels[place]
         self.target_norm: str = info.details["target_norm"]
         self.outputs = inner.outputs
+
+    @property
+    def trunk(self) -> nn.Linear | None:
+        """The linear map that reads the subject's voxels; None for ridge, which is one map."""
+        inner = self._inner
+        if isinstance(inner, HighLevelPredictor):
+            return inner.model.backbone.stem.linears[inner.place]  # type: ignore[return-value]
+        if isinstance(inner, LowLevelPredictor):
+            return inner.model.backbone.stem.linears[inner.place]  # type: ignore[return-value]
+        return None
 
     def predict(
         self, voxels: Any, seed: int = 0, outputs: Sequence[str] | None = None
