@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mindeye_cli.core.neighbours.collection import Floats
+from mindeye_cli.core.neighbours.manifest import Plan
+from mindeye_cli.core.neighbours.queries import read_queries, unit_queries
 from mindeye_cli.index.brain import Predicted, predict, stimulus_vectors
-from mindeye_cli.index.collection import Floats
-from mindeye_cli.index.manifest import Plan
-from mindeye_cli.index.queries import read_queries, unit_queries
 from mindeye_cli.index.search_options import SearchOptions
 from mindeye_store import open_store
 from mindeye_store.errors import InvalidInput

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.atomic import write_bytes, write_json
+from mindeye_cli.core.neighbours.manifest import EMBEDDINGS, ENCODER
+from mindeye_cli.core.neighbours.needs import need_pyarrow
 from mindeye_cli.core.progress import track
-from mindeye_cli.index.manifest import EMBEDDINGS, ENCODER
-from mindeye_cli.index.needs import need_pyarrow
 from mindeye_cli.index.options import IndexOptions
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 from mindeye_store.files import read_json
@@ -65,7 +65,7 @@ def embed_pictures(options: IndexOptions) -> IndexOptions:
 
 def _pictures(folder: Path) -> dict[str, tuple[int, int]]:
     """Picture files under a folder that holds no shards: name -> size and time."""
-    from mindeye_cli.index.decode import SUFFIXES
+    from mindeye_cli.core.neighbours.decode import SUFFIXES
 
     if (folder / "img_emb").is_dir() or any(folder.glob("*.npy")):
         return {}
@@ -153,7 +153,7 @@ def _rows(source: Path, names: list[str], encoder: Any) -> Iterator[NDArray[np.f
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    from mindeye_cli.index.decode import NoPicture, decode
+    from mindeye_cli.core.neighbours.decode import NoPicture, decode
 
     try:
         return decode(path.read_bytes())

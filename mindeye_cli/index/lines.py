@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from mindeye_cli.core.neighbours import metadata
+from mindeye_cli.core.neighbours.cluster import Run, runner
+from mindeye_cli.core.neighbours.collection import Ints
+from mindeye_cli.core.neighbours.exact import Mask
+from mindeye_cli.core.neighbours.pictures import Pictures
+from mindeye_cli.core.neighbours.search import Opened, nearest, open_index
+from mindeye_cli.core.neighbours.truth import Doubles, rescore
 from mindeye_cli.core.threads import apply_threads
-from mindeye_cli.index import metadata
 from mindeye_cli.index.asking import Questions, read_questions
-from mindeye_cli.index.cluster import Run, runner
-from mindeye_cli.index.collection import Ints
-from mindeye_cli.index.exact import Mask
-from mindeye_cli.index.pictures import Pictures
 from mindeye_cli.index.rerank import Tally, rerank
-from mindeye_cli.index.search import Opened, nearest, open_index
 from mindeye_cli.index.search_options import SearchOptions
-from mindeye_cli.index.truth import Doubles, rescore
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_store.errors import InvalidInput, PartialResult
 

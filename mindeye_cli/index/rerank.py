@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from mindeye_cli.index.collection import Floats
-from mindeye_cli.index.decode import NoPicture, Pixels
-from mindeye_cli.index.pictures import Pictures
+from mindeye_cli.core.neighbours.collection import Floats
+from mindeye_cli.core.neighbours.decode import NoPicture, Pixels
+from mindeye_cli.core.neighbours.pictures import Pictures
 from mindeye_cli.models.encoders import Encoder
 
 AT_ONCE = 16  # pictures fetched side by side

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mindeye_cli.index.decode import SUFFIXES, NoPicture, Pixels, decode, not_blank
+from mindeye_cli.core.neighbours.decode import SUFFIXES, NoPicture, Pixels, decode, not_blank
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 # Columns that name a picture, as clip-retrieval and img2dataset call them.

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mindeye_cli.core.neighbours.cluster import Run, embedded
+from mindeye_cli.core.neighbours.coder import Coder, Lists, load_coder
+from mindeye_cli.core.neighbours.collection import Collection, Floats, Ints
+from mindeye_cli.core.neighbours.exact import Mask, best, scan
+from mindeye_cli.core.neighbours.manifest import INDEX, LISTS, PARTS, SHARED, read_manifest
+from mindeye_cli.core.neighbours.truth import MARGIN, Doubles, rank, rescore
 from mindeye_cli.core.threads import apply_threads
-from mindeye_cli.index.cluster import Run, embedded
-from mindeye_cli.index.coder import Coder, Lists, load_coder
-from mindeye_cli.index.collection import Collection, Floats, Ints
-from mindeye_cli.index.exact import Mask, best, scan
-from mindeye_cli.index.manifest import INDEX, LISTS, PARTS, SHARED, read_manifest
-from mindeye_cli.index.truth import MARGIN, Doubles, rank, rescore
 from mindeye_store.errors import InvalidInput
 
 OPENED = 4  # indexes that a process keeps open
