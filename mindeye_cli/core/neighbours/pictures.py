@@ -60,8 +60,6 @@ class Pictures:
     """
 
     def __init__(self, folder: Path | None, download: bool, columns: list[str]) -> None:
-        if download:
-            refuse_offline()
         self.folder = None if folder is None else folder.resolve()
         self.name = next((c for c in NAME_COLUMNS if c in columns), None)
         self.url = next((c for c in URL_COLUMNS if c in columns), None) if download else None
