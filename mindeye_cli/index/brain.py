@@ -67,7 +67,7 @@ def predict(store: Any, run: Path, split: str, subject: str | None) -> Predicted
         )
     source = subject_of_run(store, run, info, subject)
     trials = image_trials(source, "test" if split == "test" else "train")
-    refuse_trained_images(run, info, split, trials.image_rows)
+    refuse_trained_images(run, info, split, trials.image_rows, store)
     name = OUTPUT[info.kind]
     voxels = average_trials(source, trials)
     rows = load_run(run, source.name).predict(voxels, outputs=(name,))[name]

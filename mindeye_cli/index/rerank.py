@@ -8,25 +8,17 @@ Shapes: `D` flattened width of the token SPACE, `m` pictures at hand.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mindeye_cli.core.neighbours.at_hand import first_at_hand
+from mindeye_cli.core.neighbours.at_hand import Tally, first_at_hand
 from mindeye_cli.core.neighbours.collection import Floats
 from mindeye_cli.core.neighbours.decode import Pixels
 from mindeye_cli.core.neighbours.pictures import Pictures
 from mindeye_cli.models.encoders import Encoder
-
-
-@dataclass(slots=True)
-class Tally:
-    """Pictures that were not at hand, by reason."""
-
-    reasons: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,7 @@ def rerank(
     Ranked
         Fewer than `count` where fewer pictures are at hand.
     """
-    places, found = first_at_hand(records, count, pictures, tally.reasons)
+    places, found = first_at_hand(records, count, pictures, tally)
     if not places:
         return Ranked([], [])
     scores = np.array([_cosine(encoder, picture, query) for picture in found])

@@ -11,20 +11,14 @@ Shapes: `N` items, `D` width of the index, `m` pictures at hand, `H W` a stimulu
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from mindeye_cli.core.neighbours import metadata
-from mindeye_cli.core.neighbours.at_hand import first_at_hand
-from mindeye_cli.core.neighbours.pictures import Pictures
-from mindeye_cli.core.neighbours.queries import unit_queries
-from mindeye_cli.core.neighbours.search import Opened, nearest, open_index
+from mindeye_cli.core.neighbours.at_hand import CANDIDATES, Found, NearestPictures
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.models.run_model import RunModel, load_run
 from mindeye_cli.reconstruct.choose import choose
@@ -35,46 +29,48 @@ from mindeye_cli.reconstruct.setting import Setting
 from mindeye_cli.reconstruct.without import EMBEDDING_FAILED, failures
 
 logger = logging.getLogger("mindeye")
-# Of the first stage, as published.
-NEIGHBOURS = 300
-NOT_AT_HAND = f"no picture of its {NEIGHBOURS} nearest rows is at hand"
+NOT_AT_HAND = f"no picture of its {CANDIDATES} nearest rows is at hand"
 
 
 def nearest_outside(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Done]:
     """Copy, for each item, the nearest picture of the collection, at the stimuli's size."""
     options, outside = setting.options, setting.options.outside
     assert outside is not None and options.high is not None
-    opened = open_index(outside.index)
-    pictures = Pictures(
-        outside.pictures, outside.download, metadata.column_names(opened.collection)
-    )
     run = load_run(options.high, setting.subject.name)
+    collection = outside.open(run.space)
     second = None if outside.rerank is None else _Second(outside.rerank, setting)
     height, width = setting.store.images.shape[1:3]
-    missing: Counter[str] = Counter()
     for number, items in batches:
         predicted = _embedding(run, setting, items)
         fine = finite(predicted)
         usable = tuple(compress(items, fine))
-        found = _found(opened, predicted[fine])
-        again = second.embedding(usable) if second is not None and usable else None
         errors, lines = failures(items, fine, EMBEDDING_FAILED), []
-        for at, item in enumerate(usable):
-            scores, ids, records = found[at]
-            count = 1 if second is None else options.candidates
-            places, at_hand = first_at_hand(records, count, pictures, missing)
-            if not places:
+        for item, found, best, scores in _chosen(collection, second, usable, predicted[fine]):
+            if not found:
                 errors[item.name] = NOT_AT_HAND
                 continue
-            best, cosines = 0, [float(scores[places[0]])]
-            if second is not None and again is not None:
-                best, cosines = second.choose(at_hand, again[at])
-            line = record(item, out, fitted(at_hand[best], height, width))
-            source = {"source": ids[places[best]], "coarse_rank": places[best] + 1}
-            lines.append({**line, **source, "scores": cosines})
+            line = record(item, out, fitted(found[best].pixels, height, width))
+            source = {"source": found[best].id, "coarse_rank": found[best].coarse_rank}
+            lines.append({**line, **source, "scores": scores})
         yield number, lines, errors
-    if missing:
-        logger.warning("pictures that were not at hand: %s", dict(missing))
+    if collection.tally.reasons:
+        logger.warning("pictures that were not at hand: %s", dict(collection.tally.reasons))
+
+
+def _chosen(
+    collection: NearestPictures, second: _Second | None, items: tuple[Item, ...], predicted: Floats
+) -> Iterator[tuple[Item, list[Found], int, list[float]]]:
+    """Of each item the pictures at hand, the best of them, and their scores."""
+    if not items:
+        return
+    count = 1 if second is None else second.count
+    brain = predicted if second is None else second.embedding(items)
+    every = collection.first(predicted.reshape(len(items), -1), count)
+    for item, found, row in zip(items, every, brain, strict=True):
+        best, scores = 0, [one.score for one in found]
+        if second is not None and found:
+            best, scores = second.choose([one.pixels for one in found], row)
+        yield item, found, best, scores
 
 
 def fitted(picture: Pixels, height: int, width: int) -> Pixels:
@@ -89,7 +85,7 @@ class _Second:
     def __init__(self, folder: Path, setting: Setting) -> None:
         self.run = load_run(folder, setting.subject.name)
         self.encoder = load_encoder(self.run.space)
-        self.setting = setting
+        self.setting, self.count = setting, setting.options.candidates
 
     def embedding(self, items: tuple[Item, ...]) -> Floats:
         """What the brain's responses say, float32 (N, ...)."""
@@ -105,17 +101,3 @@ class _Second:
 def _embedding(run: RunModel, setting: Setting, items: tuple[Item, ...]) -> Floats:
     name = "prediction" if run.kind == "ridge" else "retrieval"
     return predict_items(run, setting.brain, items, (name,), setting.options.average)[name]
-
-
-def _found(opened: Opened, predicted: Floats) -> list[tuple[Floats, list[str], list[Any]]]:
-    """Of each embedding: scores, SHARD:ROW and metadata of the nearest rows, best first."""
-    if not len(predicted):
-        return []
-    vectors = unit_queries(predicted.reshape(len(predicted), -1), opened.collection.dim, "--high")
-    scores, positions = nearest(opened, vectors, min(NEIGHBOURS, len(opened.collection)))
-    found = []
-    for row, at in zip(scores, positions, strict=True):
-        there = at[at >= 0]
-        ids = opened.collection.names(there)
-        found.append((row[: len(there)], ids, metadata.fetch(opened.collection, there)))
-    return found

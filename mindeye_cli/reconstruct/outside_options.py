@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mindeye_cli.models.encoders.cache import offline
 from mindeye_store.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from mindeye_cli.core.neighbours.at_hand import NearestPictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +20,7 @@ class Outside:
     ----------
     index : Path
     pictures : Path or None
-        A folder of picture files or tar shards.
+        A folder of picture files or tar shards; by default the one that was indexed, if it was one.
     download : bool
         Fetch from the metadata's addresses what is not in it.
     rerank : Path or None
@@ -29,15 +32,11 @@ class Outside:
     download: bool = False
     rerank: Path | None = None
 
-    def __post_init__(self) -> None:
-        if self.pictures is None and not self.download:
-            raise UsageProblem(
-                "the index holds vectors, and its pictures are needed",
-                where="--index",
-                fix="--pictures DIR with files or tar shards, or --download",
-            )
-        if self.download and offline():
-            raise UsageProblem("downloads are forbidden by --offline", where="--download")
+    def open(self, space: str) -> NearestPictures:
+        """The collection, searched with embeddings of a SPACE; errors as of `NearestPictures`."""
+        from mindeye_cli.core.neighbours.at_hand import NearestPictures
+
+        return NearestPictures(self.index, space, self.pictures, download=self.download)
 
 
 def outside_of(
@@ -48,7 +47,7 @@ def outside_of(
     Raises
     ------
     UsageProblem
-        An option that is read with an index alone, or none that tells where the pictures are.
+        An option that is read with an index alone.
     """
     if index is not None:
         return Outside(index=index, pictures=pictures, download=download, rerank=rerank)
