@@ -75,9 +75,10 @@ def _outside(folders: dict[str, str]) -> Outside | None:
     """The recorded collection, where it was; pictures from the web must be allowed again."""
     if "index" not in folders:
         return None
-    found = {name: folders.get(name) for name in ("pictures", "rerank")}
-    paths = {name: Path(path) for name, path in found.items() if path}
-    return Outside(index=Path(folders["index"]), **paths)
+    paths = {name: Path(path) for name, path in folders.items()}
+    return Outside(
+        index=paths["index"], pictures=paths.get("pictures"), rerank=paths.get("rerank")
+    )
 
 
 def _details(record: dict[str, Any], given: Details) -> Details:
