@@ -43,6 +43,19 @@ Replay = Annotated[
     typer.Option(metavar="MANIFEST", help="Draw a recorded batch again and compare."),
 ]
 
+Index = Annotated[
+    Path | None, typer.Option(metavar="INDEX", help="Collection that nearest looks in.")
+]
+Pictures = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The index' picture files or tar shards.")
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch its pictures from the metadata's addresses.")
+]
+Rerank = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Token run that chooses among its pictures.")
+]
+
 app = command_app()
 
 
@@ -65,6 +78,10 @@ def reconstruct(
     limit: Limit = None,
     control: Control = "none",
     keep_candidates: KeepCandidates = False,
+    index: Index = None,
+    pictures: Pictures = None,
+    download: Download = False,
+    rerank: Rerank = None,
     replay: Replay = None,
     changes: shared.Set = None,
     shard: shared.Shard = None,
@@ -74,6 +91,7 @@ def reconstruct(
     """Make images from brain responses."""
     from mindeye_cli.core.config import load_config
     from mindeye_cli.reconstruct.options import Details, read_ids
+    from mindeye_cli.reconstruct.outside_options import outside_of
     from mindeye_cli.reconstruct.replay import make_options
     from mindeye_cli.reconstruct.run import reconstruct as run
 
@@ -99,6 +117,7 @@ def reconstruct(
         keep_candidates=keep_candidates,
         overwrite=overwrite,
         shard=shared.parse_shard(shard),
+        outside=outside_of(index, pictures, download, rerank),
         details=load_config(Details, preset=None, overrides=changes or ()),
     )
     outcome = run(chosen)

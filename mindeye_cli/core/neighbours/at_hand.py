@@ -100,22 +100,30 @@ class NearestPictures:
         -------
         list of Found, or None where no candidate's picture is at hand
         """
+        return [found[0] if found else None for found in self.first(vectors, 1, candidates)]
+
+    def first(self, vectors: Any, count: int, candidates: int = CANDIDATES) -> list[list[Found]]:
+        """The first `count` pictures at hand of every query, nearest first; fewer where fewer are.
+
+        Parameters
+        ----------
+        vectors : float array (q, D) or (q, 1, D)
+            Of any length but 0.
+        count, candidates : int
+        """
+        collection = self.opened.collection
         queries: Floats = unit_queries(vectors, self.opened.manifest.plan.dim, "the predictions")
-        count = min(candidates, len(self.opened.collection))
-        scores, positions = nearest(self.opened, queries, count)
-        answers: list[Found | None] = []
+        scores, positions = nearest(self.opened, queries, min(candidates, len(collection)))
+        answers = []
         for row, at in zip(scores, positions, strict=True):
-            records = metadata.fetch(self.opened.collection, at[at >= 0])
-            places, pixels = first_at_hand(records, 1, self.pictures, self.tally)
+            records = metadata.fetch(collection, at[at >= 0])
+            places, pixels = first_at_hand(records, count, self.pictures, self.tally)
+            names = collection.names(at[places])
             answers.append(
-                Found(
-                    id=self.opened.collection.names(at[places])[0],
-                    score=float(row[places[0]]),
-                    coarse_rank=places[0] + 1,
-                    pixels=pixels[0],
-                )
-                if places
-                else None
+                [
+                    Found(id=name, score=float(row[place]), coarse_rank=place + 1, pixels=picture)
+                    for name, place, picture in zip(names, places, pixels, strict=True)
+                ]
             )
         return answers
 
