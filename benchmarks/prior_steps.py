@@ -33,7 +33,7 @@ def cosine(made: Floats, true: Floats, mean: Floats) -> float:
 
 
 def sampled(run: RunModel, tokens: Floats, steps: int, samples: int) -> tuple[Floats, float]:
-    """One sample an image, and CPU-milliseconds for each: one thread's, whatever else is at work."""
+    """One sample an image, and CPU-milliseconds for each on one thread."""
     seeds = [derived_seed(0, "prior steps", k) for k in range(len(tokens))]
     started = time.process_time()
     made = run.sample_prior(tokens, seeds, steps, samples)

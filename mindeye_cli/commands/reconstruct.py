@@ -9,6 +9,7 @@ import typer
 
 from mindeye_cli import options as shared
 from mindeye_cli import output
+from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.lazy import command_app
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")]
@@ -90,8 +91,7 @@ def reconstruct(
 ) -> None:
     """Make images from brain responses."""
     from mindeye_cli.core.config import load_config
-    from mindeye_cli.reconstruct.options import Details, read_ids
-    from mindeye_cli.reconstruct.outside_options import outside_of
+    from mindeye_cli.reconstruct.options import Details, outside_of, read_ids
     from mindeye_cli.reconstruct.replay import make_options
     from mindeye_cli.reconstruct.run import reconstruct as run
 
@@ -120,7 +120,10 @@ def reconstruct(
         outside=outside_of(index, pictures, download, rerank),
         details=load_config(Details, preset=None, overrides=changes or ()),
     )
-    outcome = run(chosen)
+    _emit(run(chosen))
+
+
+def _emit(outcome: Outcome) -> None:
     output.emit("reconstruct", outcome, human=_told(outcome.values))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mindeye_cli.core.launch import rank, world_size
 from mindeye_cli.core.trials import Split
 from mindeye_cli.reconstruct.outside_options import Outside
+from mindeye_cli.reconstruct.outside_options import outside_of as outside_of
 from mindeye_cli.reconstruct.unused import refuse_unused
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 

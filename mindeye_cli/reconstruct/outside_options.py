@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mindeye_cli.core.neighbours.pictures import refuse_offline
 from mindeye_store.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class Outside:
     pictures: Path | None = None
     download: bool = False
     rerank: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.download:
+            refuse_offline()
 
     def open(self, space: str) -> NearestPictures:
         """The collection, searched with embeddings of a SPACE; errors as of `NearestPictures`."""

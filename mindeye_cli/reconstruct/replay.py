@@ -76,9 +76,7 @@ def _outside(folders: dict[str, str]) -> Outside | None:
     if "index" not in folders:
         return None
     paths = {name: Path(path) for name, path in folders.items()}
-    return Outside(
-        index=paths["index"], pictures=paths.get("pictures"), rerank=paths.get("rerank")
-    )
+    return Outside(index=paths["index"], pictures=paths.get("pictures"), rerank=paths.get("rerank"))
 
 
 def _details(record: dict[str, Any], given: Details) -> Details:
