@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mindeye_cli.core.fingerprint import of_file, of_json
 from mindeye_cli.core.outcome import Outcome
@@ -18,21 +14,14 @@ from mindeye_cli.prepare.arrays.pictures import (
     FilePictures,
     open_array,
     open_files,
-    same_pixels,
 )
 from mindeye_cli.prepare.arrays.responses import read_responses
 from mindeye_cli.prepare.arrays.trials import Trials, read_trials
 from mindeye_cli.prepare.arrays.voxel_table import read_voxel_table
-from mindeye_cli.prepare.pictures import add_pictures
-from mindeye_cli.prepare.stores import already_there, outcome_values
-from mindeye_cli.prepare.subject import measure, write_subject
+from mindeye_cli.prepare.finish import Source, check_name, store_subject
 from mindeye_cli.prepare.table import TrialTable
 from mindeye_cli.prepare.zscore import ZScore
-from mindeye_store import create_store
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
-
-logger = logging.getLogger("mindeye")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,40 +69,26 @@ def prepare_arrays(options: ArraysOptions) -> Outcome:
         A file is damaged or does not fit the others; the store is as it was.
     """
     _check_options(options)
-    folder, bundle = options.folder, options.store / "subjects" / options.subject
+    folder = options.folder
     raw = read_responses(folder / "voxels.npy")
     trials = read_trials(folder / "trials.csv", raw.shape[0])
     pictures, table = _pictures(options, trials)
-    voxels = read_voxel_table(folder / "voxels.csv", raw.shape[1])
-    plan = _plan(options, pictures)
-    if already_there(options.store, options.subject, plan, options.overwrite):
-        values = outcome_values(options.store, options.subject)
-        return Outcome(status="notneeded", outputs=(bundle,), values=values)
-    data = measure(
-        raw,
-        table,
-        voxels,
+    source = Source(
+        raw=raw,
+        table=table,
+        voxels=read_voxel_table(folder / "voxels.csv", raw.shape[1]),
+        pictures=pictures,
+        plan=_plan(options, pictures),
+        place=str(folder / "voxels.npy"),
         zscore=options.zscore,
         max_invalid=options.max_invalid,
-        source=str(folder / "voxels.npy"),
+        absent=trials.absent,
     )
-    leaked = _warn_of_leaks(pictures, table)
-    store = create_store(options.store)
-    rows = add_pictures(store, pictures, plan)
-    attrs = {"plan": plan, "leaked_images": leaked}
-    write_subject(
-        store, options.subject, data, rows, plan=plan, attrs=attrs, overwrite=options.overwrite
-    )
-    return Outcome(outputs=(bundle,), values=outcome_values(options.store, options.subject))
+    return store_subject(source, options.store, options.subject, options.overwrite)
 
 
 def _check_options(options: ArraysOptions) -> None:
-    if not _NAME.fullmatch(options.subject):
-        raise UsageProblem(
-            f"{options.subject!r} cannot name a subject",
-            where="--subject",
-            fix="use letters, digits, '.', '_' and '-'",
-        )
+    check_name(options.subject)
     if options.image_size is not None and options.image_size < 1:
         raise UsageProblem("must be at least 1", where="--image-size")
     if not options.folder.is_dir():
@@ -135,23 +110,6 @@ def _pictures(
         raise MissingResource("neither images.npy nor images/ is there", where=str(folder))
     names, positions = trials.files_of(files)
     return open_files(files, names, options.image_size, notes), trials.table(positions)
-
-
-def _warn_of_leaks(pictures: ArrayPictures | FilePictures, table: TrialTable) -> int:
-    """Count the pictures shown in training and in test trials, whatever their names."""
-    first = same_pixels(pictures)[table.image]
-    leaked = np.intersect1d(first[table.train], first[~table.train])
-    if len(leaked):
-        named = ", ".join(pictures.ids[position] for position in leaked[:5])
-        logger.warning(
-            "%d of %d test images are also in training trials (%s%s): scores on them measure"
-            " memory; the training commands leave them out of training",
-            len(leaked),
-            len(np.unique(first[~table.train])),
-            named,
-            ", ..." if len(leaked) > 5 else "",
-        )
-    return len(leaked)
 
 
 def _plan(options: ArraysOptions, pictures: ArrayPictures | FilePictures) -> dict[str, Any]:

@@ -24,6 +24,11 @@ class Trials:
     image: list[str]
     split: NDArray[np.uint8]
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Optional columns that the table lacks."""
+        return tuple(name for name in OPTIONAL if name not in self.source.columns)
+
     def table(self, positions: NDArray[np.int64]) -> TrialTable:
         """The trial table, given the position of every trial's picture.
 
