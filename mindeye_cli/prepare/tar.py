@@ -136,6 +136,7 @@ def _members(path: Path) -> Iterator[Member]:
         total = path.stat().st_size
         with path.open("rb") as stream:
             bounded: Any = _Headers(stream)
+            opened: Any
             with tarfile.open(fileobj=bounded, mode="r:") as opened:
                 while (info := opened.next()) is not None:
                     _check(info, path, total)
