@@ -21,7 +21,7 @@ COMMANDS = {
     "prepare": Entry(
         _AT + "prepare",
         "Turn a dataset into a feature store.",
-        ("nsd", "arrays", "webdataset", "mindeye2", "targets"),
+        ("nsd", "arrays", "bids", "webdataset", "mindeye2", "targets"),
     ),
     "store": Entry(
         _AT + "store", "Inspect, verify or trim a feature store.", ("info", "verify", "rm")

@@ -10,10 +10,12 @@ import typer
 from mindeye_cli import options as shared
 from mindeye_cli import output
 from mindeye_cli.commands import prepare_parts as parts
+from mindeye_cli.commands.prepare_bids import bids
 from mindeye_cli.commands.prepare_published import mindeye2, webdataset
 from mindeye_cli.lazy import group_app
 
 app = group_app("Turn a dataset into a feature store.")
+app.command("bids")(bids)
 app.command("webdataset")(webdataset)
 app.command("mindeye2")(mindeye2)
 
@@ -64,20 +66,13 @@ def nsd(
 @app.command("arrays")
 def arrays(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Holds voxels.npy, trials.csv and the images.")
+        Path, typer.Argument(metavar="DIR", help="Holds the responses, trials.csv and the images.")
     ],
     store: shared.Store,
     subject: Annotated[str, typer.Option(metavar="NAME", help="The subject's name in the store.")],
-    zscore: Annotated[
-        str,
-        typer.Option(
-            help="Trials behind each session's statistics: train, session (all), or none"
-            " to keep the responses as they are."
-        ),
-    ] = "train",
-    image_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Bring every image to N x N pixels.")
-    ] = None,
+    zscore: parts.AnyZScore = "train",
+    image_size: parts.ImageSize = None,
+    voxels_of: parts.VoxelsOf = None,
     max_invalid: parts.MaxInvalid = 0.01,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -92,6 +87,7 @@ def arrays(
             zscore=parts.choice(zscore, "--zscore", ("train", "session", "none")),
             max_invalid=parts.share(max_invalid),
             image_size=image_size,
+            voxels_of=voxels_of,
             overwrite=overwrite,
         )
     )

@@ -17,6 +17,27 @@ MaxInvalid = Annotated[
     ),
 ]
 
+AnyZScore = Annotated[
+    str,
+    typer.Option(
+        "--zscore",
+        help="Trials behind each session's statistics: train, session (all), or none"
+        " to keep the responses as they are.",
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option("--image-size", metavar="N", help="Bring every image to N x N pixels."),
+]
+VoxelsOf = Annotated[
+    Path | None,
+    typer.Option(
+        "--voxels-of",
+        metavar="STORE",
+        help="Take the voxels that the subject of this name has in STORE, so that runs trained"
+        " there apply: for further test sets.",
+    ),
+]
 NsdSubject = Annotated[
     str, typer.Option("--subject", metavar="S", help="1 to 8, or subj01 to subj08.")
 ]

@@ -21,7 +21,8 @@ from mindeye_store.errors import InvalidInput, MissingResource
 
 # HDF5 decodes one chunk at a time, whole.
 MAX_CHUNK = 1 << 28
-MAX_ROW = 1 << 28
+# Most bytes of what has to be held at once: a row, or of a large volume a line of voxels.
+MAX_PART = 1 << 28
 _ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, OverflowError)
 
 
@@ -63,15 +64,16 @@ class Dataset:
         found = np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), self.dtype)
         return found[place]
 
-    def block(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows `start` to `stop`, (stop - start, ...); see `read`."""
+    def block(self, *bounds: int) -> NDArray[Any]:
+        """The part from `bounds[0]` to `bounds[1]` of the first axis, and so on; see `read`."""
+        part = tuple(slice(*pair) for pair in zip(bounds[::2], bounds[1::2], strict=True))
         try:
             # Slices, not lists of rows: h5py's fancy indexing is many times slower (issue 2536).
             with h5py.File(self.path, "r") as file:
-                values: NDArray[Any] = file[self.name][start:stop]
+                values: NDArray[Any] = file[self.name][part]
         except _ERRORS as error:
             raise InvalidInput(
-                f"rows {start} to {stop - 1} cannot be read: {reason(error)}",
+                f"rows {bounds[0]} to {bounds[1] - 1} cannot be read: {reason(error)}",
                 where=self.where,
                 fix="fetch the file again",
             ) from error
@@ -128,9 +130,10 @@ def _check_size(found: Any, where: str) -> None:
     """Whatever has to be held at once must be small enough."""
     if found.shape is None or not found.shape or 0 in found.shape:
         raise InvalidInput(f"shape {found.shape} holds nothing", where=where)
-    row = int(np.prod(found.shape[1:], dtype=object)) * found.dtype.itemsize
+    held = found.shape[2:] if len(found.shape) > 3 else found.shape[1:]
+    row = int(np.prod(held, dtype=object)) * found.dtype.itemsize
     chunk = int(np.prod(found.chunks or (0,), dtype=object)) * found.dtype.itemsize
-    if row > MAX_ROW or chunk > MAX_CHUNK:
+    if row > MAX_PART or chunk > MAX_CHUNK:
         raise InvalidInput(
             f"rows of {row} and chunks of {chunk} bytes are too large to be read", where=where
         )

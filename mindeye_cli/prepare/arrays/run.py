@@ -6,20 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindeye_cli.core.fingerprint import of_file, of_json
+from mindeye_cli.core.fingerprint import of_array, of_file, of_json
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.prepare.annotations import FILE, read_annotations
+from mindeye_cli.prepare.another_store import mask_of, need_count, voxels_of
 from mindeye_cli.prepare.arrays.pictures import (
     ArrayPictures,
     FilePictures,
     open_array,
     open_files,
 )
-from mindeye_cli.prepare.arrays.responses import read_responses
+from mindeye_cli.prepare.arrays.sources import (
+    MASKS,
+    find_responses,
+    responses_file,
+    with_mask,
+)
 from mindeye_cli.prepare.arrays.trials import Trials, read_trials
 from mindeye_cli.prepare.arrays.voxel_table import read_voxel_table
 from mindeye_cli.prepare.finish import Source, check_name, store_subject
 from mindeye_cli.prepare.table import TrialTable
+from mindeye_cli.prepare.voxels import VoxelTable
 from mindeye_cli.prepare.zscore import ZScore
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
@@ -31,7 +38,7 @@ class ArraysOptions:
     Attributes
     ----------
     folder : Path
-        Holds `voxels.npy`, `trials.csv` and pictures.
+        Holds responses (see `sources.py`), `trials.csv` and pictures.
     store : Path
     subject : str
         Name in the store.
@@ -40,6 +47,9 @@ class ArraysOptions:
         Largest share of voxels that may be dropped.
     image_size : int, optional
         Bring pictures to that many pixels a side.
+    voxels_of : Path, optional
+        A store that has the subject: take its voxels in its order, so that runs trained there
+        apply to these trials.
     overwrite : bool
         Replace the subject when it is there from other data or settings.
     """
@@ -50,6 +60,7 @@ class ArraysOptions:
     zscore: ZScore = "train"
     max_invalid: float = 0.01
     image_size: int | None = None
+    voxels_of: Path | None = None
     overwrite: bool = False
 
 
@@ -70,19 +81,28 @@ def prepare_arrays(options: ArraysOptions) -> Outcome:
     """
     _check_options(options)
     folder = options.folder
-    raw = read_responses(folder / "voxels.npy")
-    trials = read_trials(folder / "trials.csv", raw.shape[0])
-    pictures, table = _pictures(options, trials)
+    file = responses_file(folder)
+    trials = read_trials(folder / "trials.csv")
+    like = None if options.voxels_of is None else voxels_of(options.voxels_of, options.subject)
+    found = find_responses(file, len(trials), mask_of(like), options.store)
+    if like is None:
+        table = folder / "voxels.csv"
+        voxels = with_mask(read_voxel_table(table, found.raw.shape[1]), found.mask, str(table))
+    else:
+        voxels = need_count(like, found.raw.shape[1], str(file))
+    pictures, trial_table = _pictures(options, trials)
     source = Source(
-        raw=raw,
-        table=table,
-        voxels=read_voxel_table(folder / "voxels.csv", raw.shape[1]),
+        raw=found.raw,
+        table=trial_table,
+        voxels=voxels,
         pictures=pictures,
-        plan=_plan(options, pictures),
-        place=str(folder / "voxels.npy"),
+        plan=_plan(options, file, pictures, voxels),
+        place=str(file),
         zscore=options.zscore,
         max_invalid=options.max_invalid,
         absent=trials.absent,
+        # A run applies to these voxels and no others: one that cannot be used here says nothing.
+        fill=like is not None,
     )
     return store_subject(source, options.store, options.subject, options.overwrite)
 
@@ -112,13 +132,18 @@ def _pictures(
     return open_files(files, names, options.image_size, notes), trials.table(positions)
 
 
-def _plan(options: ArraysOptions, pictures: ArrayPictures | FilePictures) -> dict[str, Any]:
+def _plan(
+    options: ArraysOptions,
+    responses: Path,
+    pictures: ArrayPictures | FilePictures,
+    voxels: VoxelTable,
+) -> dict[str, Any]:
     """What the subject's arrays depend on: settings and the content of every file."""
     folder = options.folder
-    names = ("voxels.npy", "trials.csv", "voxels.csv", "images.npy", FILE)
+    names = (responses.name, *MASKS, "trials.csv", "voxels.csv", "images.npy", FILE)
     files = pictures.ids if isinstance(pictures, FilePictures) else []
     content = {name: of_file(folder / name) for name in names if (folder / name).is_file()}
-    return {
+    plan = {
         "reader": "arrays",
         "subject": options.subject,
         "zscore": options.zscore,
@@ -127,3 +152,7 @@ def _plan(options: ArraysOptions, pictures: ArrayPictures | FilePictures) -> dic
         "files": content,
         "pictures": of_json({name: of_file(folder / "images" / name) for name in files}),
     }
+    if options.voxels_of is not None:
+        place = voxels.count if voxels.ijk is None else of_array(voxels.ijk)
+        plan["voxels_of"] = of_json(place)
+    return plan
