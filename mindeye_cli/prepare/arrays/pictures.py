@@ -26,17 +26,18 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayPictures:
-    """Pictures in one array, uint8 (n, H, W, 3) or (n, H, W)."""
+    """Pictures in one array, uint8 (n, H, W, 3) or (n, H, W); `prefix` begins their names."""
 
     values: NDArray[np.uint8]
     size: tuple[int, int]
     captions: list[str] | None
     records: list[dict[str, Any]] | None
+    prefix: str = ""
 
     @property
     def ids(self) -> list[str]:
-        """Row numbers as text."""
-        return [str(row) for row in range(len(self.values))]
+        """Row numbers as text, after the prefix."""
+        return [f"{self.prefix}{row}" for row in range(len(self.values))]
 
     def read(self, positions: Positions) -> NDArray[np.uint8]:
         """Pixels, uint8 (k, H, W, 3); grey is repeated in three channels."""
@@ -79,7 +80,7 @@ def fit(image: Image.Image, side: int) -> NDArray[np.uint8]:
     return np.asarray(resized.crop((left, top, left + side, top + side)))
 
 
-def open_array(path: Path, side: int | None, notes: Annotations) -> ArrayPictures:
+def open_array(path: Path, side: int | None, notes: Annotations, prefix: str = "") -> ArrayPictures:
     """Open `images.npy`.
 
     Raises
@@ -100,6 +101,7 @@ def open_array(path: Path, side: int | None, notes: Annotations) -> ArrayPicture
         size=(side, side) if side else (int(values.shape[1]), int(values.shape[2])),
         captions=notes.of_captions(rows),
         records=notes.of_records(rows),
+        prefix=prefix,
     )
 
 

@@ -124,7 +124,9 @@ def _pictures(
     if array.exists() and files.exists():
         raise InvalidInput("both images.npy and images/ are there; keep one", where=str(folder))
     if array.exists():
-        pictures = open_array(array, options.image_size, notes)
+        # Row numbers name the training pictures already; a run refuses to be tested on those.
+        prefix = "" if options.voxels_of is None else f"{folder.resolve().name}:"
+        pictures = open_array(array, options.image_size, notes, prefix)
         return pictures, trials.table(trials.rows_of(len(pictures.ids)))
     if not files.is_dir():
         raise MissingResource("neither images.npy nor images/ is there", where=str(folder))
