@@ -35,10 +35,7 @@ class Reliability:
 
 
 def training_ncsnr(
-    raw: RawTrials,
-    table: TrialTable,
-    statistics: SessionStatistics,
-    counted: NDArray[np.bool_] | None = None,
+    raw: RawTrials, table: TrialTable, statistics: SessionStatistics
 ) -> Reliability | None:
     """Noise-ceiling SNR from images with repeated training trials.
 
@@ -48,8 +45,6 @@ def training_ncsnr(
     table : TrialTable
     statistics : SessionStatistics
         The z-scoring that the stored voxels get.
-    counted : bool array (N,), optional
-        Trials that are measurements of their own; all by default.
 
     Returns
     -------
@@ -57,7 +52,7 @@ def training_ncsnr(
         From images with at least three training trials, else with two; None when no image was
         repeated.
     """
-    rows = np.flatnonzero(table.train if counted is None else table.train & counted)
+    rows = np.flatnonzero(table.train)
     rows = rows[np.argsort(table.image[rows], kind="stable")]
     _, starts, counts = np.unique(table.image[rows], return_index=True, return_counts=True)
     for repeats in (WANTED_REPEATS, LEAST_REPEATS):

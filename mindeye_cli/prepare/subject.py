@@ -6,7 +6,7 @@ Shapes: `N` trials, `V` voxels.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.progress import track
 from mindeye_cli.prepare.reliability import Reliability, training_ncsnr
-from mindeye_cli.prepare.table import TrialTable
+from mindeye_cli.prepare.table import TEST, TrialTable
 from mindeye_cli.prepare.voxels import RawTrials, VoxelTable
 from mindeye_cli.prepare.zscore import SessionStatistics, ZScore, chunks, fit_sessions
 from mindeye_store import Store
@@ -94,7 +94,7 @@ def measure(
     source : str
         Where the responses come from, for messages.
     reliable : bool array (N,), optional
-        Trials that reliability may rest on; all by default.
+        Trials that statistics and reliability may rest on; all by default.
     fill : bool
         Keep unusable voxels, with 0 in every trial.
 
@@ -103,7 +103,10 @@ def measure(
     InvalidInput
         More voxels than that are not finite, all zero or constant in a session.
     """
-    statistics = fit_sessions(raw, table, zscore, source)
+    counted = table
+    if reliable is not None:  # copies of trials are measured on no more than test trials are
+        counted = replace(table, split=np.where(reliable, table.split, TEST).astype(np.uint8))
+    statistics = fit_sessions(raw, counted, zscore, source)
     invalid = statistics.invalid
     count = int(invalid.mask.sum())
     if count:
@@ -126,7 +129,7 @@ def measure(
         voxels=voxels if fill else voxels.keep(~invalid.mask),
         zscore=zscore,
         statistics=statistics,
-        reliability=training_ncsnr(raw, table, statistics, reliable),
+        reliability=training_ncsnr(raw, counted, statistics),
         fill=fill,
     )
 
