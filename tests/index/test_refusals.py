@@ -126,7 +126,7 @@ def _fresh(call_cli: Any, *command: Any) -> Any:
 def test_queries_and_options(
     index: tuple[Path, Path, np.ndarray], call_cli: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("mindeye_cli.index.cluster.CONNECT_S", 0.5)
+    monkeypatch.setattr("mindeye_cli.core.neighbours.cluster.CONNECT_S", 0.5)
     folder, file = index[1], tmp_path / "q.npy"
 
     def ask(values: Any, *options: str) -> Any:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mindeye_cli.index.collection import Collection, Ints
-from mindeye_cli.index.exact import Mask
-from mindeye_cli.index.needs import need_pyarrow
-from mindeye_cli.index.where import parse_where
+from mindeye_cli.core.neighbours.collection import Collection, Ints
+from mindeye_cli.core.neighbours.exact import Mask
+from mindeye_cli.core.neighbours.needs import need_pyarrow
+from mindeye_cli.core.neighbours.where import parse_where
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 logger = logging.getLogger("mindeye")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mindeye_cli.index.collection import Floats
+from mindeye_cli.core.neighbours.collection import Floats
 from mindeye_store.errors import InvalidInput, MissingResource
 
 

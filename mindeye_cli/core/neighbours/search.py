@@ -5,6 +5,7 @@ Shapes: `q` queries, `N` rows of the collection, `D` width, `k` results, `R` can
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mindeye_cli.core.neighbours.cluster import Run, embedded
+from mindeye_cli.core.neighbours.coder import Coder, Lists, load_coder
+from mindeye_cli.core.neighbours.collection import Collection, Floats, Ints
+from mindeye_cli.core.neighbours.exact import Mask, best, scan
+from mindeye_cli.core.neighbours.manifest import INDEX, LISTS, PARTS, SHARED, read_manifest
+from mindeye_cli.core.neighbours.truth import MARGIN, Doubles, rank, rescore
 from mindeye_cli.core.threads import apply_threads
-from mindeye_cli.index.cluster import Run, embedded
-from mindeye_cli.index.coder import Coder, Lists, load_coder
-from mindeye_cli.index.collection import Collection, Floats, Ints
-from mindeye_cli.index.exact import Mask, best, scan
-from mindeye_cli.index.manifest import INDEX, LISTS, PARTS, SHARED, read_manifest
-from mindeye_cli.index.truth import MARGIN, Doubles, rank, rescore
 from mindeye_store.errors import InvalidInput
+
+logger = logging.getLogger("mindeye")
 
 OPENED = 4  # indexes that a process keeps open
 # A filter that leaves no more rows than this is answered by an exact scan of those rows.
@@ -108,6 +111,25 @@ def open_index(index: Path, root: Path | None = None, record: str = INDEX) -> Op
     """
     home = root or Path(read_manifest(index, record).root)
     return open_source(Source(index.resolve(), home.resolve(), record))
+
+
+def refuse_other_space(opened: Opened, space: str) -> None:
+    """Refuse queries of another SPACE than the index tells; one that tells none is warned of.
+
+    Raises
+    ------
+    InvalidInput
+        The index holds another SPACE.
+    """
+    held = opened.manifest.plan.space
+    if held is None:
+        logger.warning("the index does not tell its SPACE: only the width of vectors is compared")
+    elif held != space:
+        raise InvalidInput(
+            f"the index holds {held}, the run predicts {space}",
+            where=str(opened.index),
+            fix=f"give a run of {held}",
+        )
 
 
 def open_source(source: Source) -> Opened:

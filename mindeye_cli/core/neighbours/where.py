@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from mindeye_cli.index.needs import need_pyarrow
+from mindeye_cli.core.neighbours.needs import need_pyarrow
 from mindeye_store.errors import UsageProblem
 
 LONGEST = 2000  # letters; deeper nesting than people write would exhaust the stack

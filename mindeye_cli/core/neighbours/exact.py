@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mindeye_cli.core.neighbours.collection import BLOCK, Collection, Floats, Ints
+from mindeye_cli.core.neighbours.needs import need_faiss
 from mindeye_cli.core.threads import thread_count
-from mindeye_cli.index.collection import BLOCK, Collection, Floats, Ints
-from mindeye_cli.index.needs import need_faiss
 
 Mask = NDArray[np.bool_]
 # Up to here scanning each query by itself beats decoding every row for all of them at once.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mindeye_cli.core.fingerprint import of_file
-from mindeye_cli.index.shards import Shard, open_rows, stamp_of
+from mindeye_cli.core.neighbours.shards import Shard, open_rows, stamp_of
 from mindeye_store.errors import InvalidInput, MissingResource
 
 Ints = NDArray[np.int64]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mindeye_cli.index.needs import need_pyarrow
+from mindeye_cli.core.neighbours.needs import need_pyarrow
 from mindeye_store.errors import InvalidInput, MissingResource
 
 DTYPES = ("float16", "float32")

@@ -5,6 +5,7 @@ A picture that is not at hand is skipped and counted; nothing ever stands in for
 
 from __future__ import annotations
 
+import os
 import tarfile
 import urllib.error
 import urllib.request
@@ -13,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mindeye_cli.index.decode import SUFFIXES, NoPicture, Pixels, decode, not_blank
+from mindeye_cli.core.neighbours.decode import SUFFIXES, NoPicture, Pixels, decode, not_blank
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 # Columns that name a picture, as clip-retrieval and img2dataset call them.
@@ -23,6 +24,19 @@ TIMEOUT_S = 10
 MOST_BYTES = 20_000_000
 KEY_DIGITS = 4  # of a sample in its shard, as img2dataset numbers them
 TARS_OPEN = 256
+OFFLINE = "MINDEYE_OFFLINE"
+
+
+def refuse_offline() -> None:
+    """Refuse downloads where the user forbids them.
+
+    Raises
+    ------
+    UsageProblem
+        MINDEYE_OFFLINE is set, as --offline does.
+    """
+    if os.environ.get(OFFLINE, "").lower() not in ("", "0", "false", "no"):
+        raise UsageProblem("downloads are forbidden by --offline", where="--download")
 
 
 class Pictures:
@@ -46,13 +60,15 @@ class Pictures:
     """
 
     def __init__(self, folder: Path | None, download: bool, columns: list[str]) -> None:
+        if download:
+            refuse_offline()
         self.folder = None if folder is None else folder.resolve()
         self.name = next((c for c in NAME_COLUMNS if c in columns), None)
         self.url = next((c for c in URL_COLUMNS if c in columns), None) if download else None
         if folder is None and not download:
             raise UsageProblem(
-                "the pictures are needed to rank again",
-                where="--rerank",
+                "the pictures of what is found are needed",
+                where="--pictures",
                 fix="--pictures DIR with files or tar shards, or --download",
             )
         if folder is not None and not folder.is_dir():

@@ -16,10 +16,10 @@ import numpy as np
 
 from mindeye_cli.core.atomic import staged_dir
 from mindeye_cli.core.fingerprint import of_json
-from mindeye_cli.index.collection import BLOCK, Floats, Ints
-from mindeye_cli.index.exact import Mask
-from mindeye_cli.index.manifest import Plan
-from mindeye_cli.index.needs import need_faiss
+from mindeye_cli.core.neighbours.collection import BLOCK, Floats, Ints
+from mindeye_cli.core.neighbours.exact import Mask
+from mindeye_cli.core.neighbours.manifest import Plan
+from mindeye_cli.core.neighbours.needs import need_faiss
 from mindeye_store.errors import InvalidInput, MissingResource, PartialResult
 from mindeye_store.files import read_json, sha256_file, write_json
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mindeye_cli.core.atomic import write_json
-from mindeye_cli.index.shards import Shard
+from mindeye_cli.core.neighbours.shards import Shard
 from mindeye_store.errors import InvalidInput, MissingResource
 from mindeye_store.files import read_json
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mindeye_cli.index.collection import Collection, Floats, Ints
+from mindeye_cli.core.neighbours.collection import Collection, Floats, Ints
 
 Doubles = NDArray[np.float64]
 # More than asked for are ranked again in float64, so that rounding in float32 decides nothing.

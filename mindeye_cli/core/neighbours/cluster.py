@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from mindeye_cli.index.needs import need_distributed
+from mindeye_cli.core.neighbours.needs import need_distributed
 from mindeye_store.errors import MissingResource, PartialResult
 
 Result = TypeVar("Result")
