@@ -147,7 +147,7 @@ def open_nifti(path: Path, what: str) -> NiftiVolumes:
         slope, intercept = float(stored.slope), float(stored.inter)
     if len(stored.shape) != 4 or 0 in stored.shape:
         raise InvalidInput(f"{what} has shape {stored.shape}, not 4 axes", where=str(path))
-    if dtype.kind not in "iuf":
+    if dtype.kind not in "iuf" or not np.isfinite([slope, intercept]).all():
         raise InvalidInput(f"{what} holds {dtype}, not numbers", where=str(path))
     size = int(np.prod(stored.shape[:3], dtype=object)) * dtype.itemsize
     if size > MAX_PART:

@@ -23,6 +23,8 @@ from mindeye_store.errors import InvalidInput, MissingResource
 MAX_CHUNK = 1 << 28
 # Most bytes of what has to be held at once: a row, or of a large volume a line of voxels.
 MAX_PART = 1 << 28
+# HDF5's compressors reach a thousandth at best; values that were never written take no space.
+MAX_RATIO = 2000
 _ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, OverflowError)
 
 
@@ -132,6 +134,14 @@ def _check_size(found: Any, where: str) -> None:
         raise InvalidInput(f"shape {found.shape} holds nothing", where=where)
     held = found.shape[2:] if len(found.shape) > 3 else found.shape[1:]
     row = int(np.prod(held, dtype=object)) * found.dtype.itemsize
+    stored, announced = int(found.id.get_storage_size()), int(found.size) * found.dtype.itemsize
+    if announced > stored * (
+        MAX_RATIO if found.chunks and found.id.get_create_plist().get_nfilters() else 1
+    ):
+        raise InvalidInput(
+            f"the array announces {announced} bytes but the file holds {stored} of them",
+            where=where,
+        )
     chunk = int(np.prod(found.chunks or (0,), dtype=object)) * found.dtype.itemsize
     if row > MAX_PART or chunk > MAX_CHUNK:
         raise InvalidInput(

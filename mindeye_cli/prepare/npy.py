@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mindeye_store.errors import InvalidInput
 
 NUMBERS = "iufb"
-_FORMAT_ERRORS = (
+FORMAT_ERRORS = (
     ValueError,
     TypeError,
     SyntaxError,
@@ -57,7 +57,7 @@ def from_bytes(data: bytes, where: str) -> NDArray[Any]:
         shape, fortran, dtype = read(stream)
     except KeyError as error:
         raise InvalidInput("a .npy file of an unknown version", where=where) from error
-    except _FORMAT_ERRORS as error:
+    except FORMAT_ERRORS as error:
         raise InvalidInput(f"cannot be read as .npy: {reason(error)}", where=where) from error
     check_dtype(dtype, where)
     count = math.prod(shape)

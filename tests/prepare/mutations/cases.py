@@ -78,7 +78,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "nsddata/ppdata/subj01/behav/responses.tsv",
     ),
     "arrays": ("voxels.npy", "trials.csv", "images.npy", "voxels.csv"),
-    "pictures": ("images/3.png", "scenes.jsonl"),
+    "pictures": ("images/3.png",),
     "glmsingle": ("TYPED_FITHRF_GLMDENOISE_RR.hdf5", "mask.nii.gz"),
     "matlab": ("TYPED_FITHRF_GLMDENOISE_RR.mat",),
     "volumes": ("betas.nii.gz",),
@@ -103,8 +103,9 @@ FILES: dict[str, tuple[str, ...]] = {
 # Removing one of these makes other data, or the same: it is not a fault.
 OPTIONAL = {
     "voxels.csv",
-    "scenes.jsonl",
     "metadata_subj01.json",
+    FILES["nsd"][0],
+    FILES["bids"][0],
     FILES["nsd"][2],
     FILES["nsd"][3],
     FILES["nsd"][5],
