@@ -19,7 +19,9 @@ COMMANDS = {
     "demo": Entry(_AT + "demo", "Run the whole path on simulated data, offline."),
     "simulate": Entry(_AT + "simulate", "Write scenes and simulated responses in NSD's layout."),
     "prepare": Entry(
-        _AT + "prepare", "Turn a dataset into a feature store.", ("nsd", "arrays", "targets")
+        _AT + "prepare",
+        "Turn a dataset into a feature store.",
+        ("nsd", "arrays", "bids", "webdataset", "mindeye2", "targets"),
     ),
     "store": Entry(
         _AT + "store", "Inspect, verify or trim a feature store.", ("info", "verify", "rm")
