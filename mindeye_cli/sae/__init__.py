@@ -1,1 +1,1 @@
-"""Sparse autoencoders between brain activity and embeddings: atoms that can be named, mapped and asked for."""
+"""Sparse autoencoders between brain and embeddings: atoms to name, to map and to ask for."""

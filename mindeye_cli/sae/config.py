@@ -13,7 +13,11 @@ FOUND = 0.7
 # In how many of five seeds an atom must be found again before it is given a name.
 SHARE_FOUND = 3 / 5
 PRESETS: dict[str, dict[str, Any]] = {
-    "scene": {},
+    # Scenes are few attributes: 40 directions of 128 hold nearly all of `scene-clip:pooled`.
+    "scene": {
+        "model": {"atoms": 48, "k": 16},
+        "fit": {"steps": 2000, "batch": 256, "lr": 3e-3},
+    },
     "paper": {
         "model": {"atoms": 2048, "k": 32},
         "fit": {"steps": 10_000, "batch": 2048, "lr": 1e-3},

@@ -59,6 +59,8 @@ def load_clip(model: str, pretrained: str, weights: Path | None) -> LoadedClip:
     InvalidInput
         The weights are damaged or of another model.
     """
+    import open_clip
+
     settings, path = find_checkpoint(model, pretrained, weights)
     visual = _strict(_build(model, bool(settings.get("quick_gelu", False))), model, path)
     size = visual.image_size
