@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +216,7 @@ def _score(
         metrics["pca_r2_all"] = scores.pca_r2(known, unknown, atoms)
         metrics["nmf_r2"] = scores.nmf_r2(known, unknown, k, settings.seed)
         metrics["nmf_r2_all"] = scores.nmf_r2(known, unknown, atoms, settings.seed)
-    metrics |= {"n_images": len(train), "n_held_out": len(held), **asdict(settings.model)}
+    metrics |= {"n_images": len(train), "n_held_out": len(held), "n_atoms": atoms, "k": k}
     return metrics
 
 
