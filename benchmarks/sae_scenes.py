@@ -49,7 +49,7 @@ def prepare(folder: Path, seed: int, images: int, test: int) -> None:
     mindeye("train", "ridge", store, folder / "ridge", "--subject", "subj01", *space)
     trained = mindeye("sae", "train", store, folder / "sae", *space)
     print({key: trained[key] for key in ("r2", "pca_r2", "cosine", "l0", "dead", "stability")})
-    print({key: trained[key] for key in ("stable", "named", "seconds")})
+    print({key: trained[key] for key in ("n_images", "n_atoms", "k", "stable", "named", "seconds")})
 
 
 def one_seed(folder: Path, seed: int) -> None:

@@ -107,11 +107,12 @@ class SparseAutoencoder(nn.Module):
         return (rows - self.centre) / self.scale
 
     def drive(self, units: Tensor) -> Tensor:
-        """Codes before any is dropped, (B, D) normalised to (B, F)."""
-        return functional.relu((units - self.bias) @ self.encoder.T + self.encoder_bias)
+        """What codes are made of, of either sign; (B, D) normalised to (B, F)."""
+        return (units - self.bias) @ self.encoder.T + self.encoder_bias
 
     def select(self, drive: Tensor, *, training: bool = False) -> Tensor:
-        """Drop all codes but the largest, (B, F) to (B, F)."""
+        """Drop what is negative, and all but the largest, (B, F) to (B, F)."""
+        drive = functional.relu(drive)
         if self.config.form == "topk":
             values, places = drive.topk(self.config.k, dim=1)
             return torch.zeros_like(drive).scatter_(1, places, values)

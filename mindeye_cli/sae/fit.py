@@ -159,6 +159,7 @@ def _revive(
     count = int(dead.sum())
     if count == 0:
         return drive.new_zeros(())
+    # Of either sign: an atom that is silent on every row would have no gradient otherwise.
     values, places = drive[:, dead].topk(min(k, count), dim=1)
     codes = torch.zeros_like(drive[:, dead]).scatter_(1, places, values)
     error = (residual - codes @ model.dictionary[dead]).square().sum()

@@ -30,7 +30,7 @@ def config(**more: object) -> SaeConfig:
     return SaeConfig(**{"atoms": ATOMS, "k": ACTIVE, **more})  # type: ignore[arg-type]
 
 
-FIT = FitConfig(steps=500, batch=256, lr=5e-3)
+FIT = FitConfig(steps=600, batch=200, lr=1e-2)
 
 
 @pytest.mark.parametrize("form", ["topk", "batchtopk"])
@@ -40,7 +40,7 @@ def test_planted_atoms_are_found(form: str) -> None:
     model = fit_sae(rows, config(form=form), FIT, 0)
     cosine = model.dictionary.numpy() @ atoms.T
     found = cosine[linear_sum_assignment(-cosine)]
-    assert found.mean() > 0.93
+    assert np.median(found) > 0.97 and found.mean() > 0.85
     result = scores.reconstruction(model, rows, fresh)
     made = model.vectors(model.codes(fresh))
     total = ((fresh - rows.mean(axis=0)) ** 2).sum()
@@ -89,16 +89,20 @@ def test_a_fit_is_a_function_of_the_seed_and_prefixes_come_first() -> None:
     np.testing.assert_array_equal(back.codes(rows), one.codes(rows))
 
 
-def test_dead_atoms_come_back() -> None:
+def test_dead_atoms_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the atoms start silent on every row; without their own loss they stay so."""
     rows, _ = planted(1500, 0)
-    wide = {"atoms": 120, "k": 3}
-    dead = []
-    for aux in (0.0, 1.0):
-        fit = FitConfig(steps=400, batch=128, lr=1e-2, aux=aux, dead_after=20)
-        dead.append(
-            scores.reconstruction(fit_sae(rows, config(**wide), fit, 0), rows, rows)["dead"]
-        )
-    assert dead[1] <= dead[0]
+    begin, dead = SparseAutoencoder.begin, []
+
+    def silent(self: SparseAutoencoder, *arguments: object) -> None:
+        begin(self, *arguments)  # type: ignore[arg-type]
+        self.encoder_bias.data[: ATOMS // 2] = -0.8
+
+    monkeypatch.setattr(SparseAutoencoder, "begin", silent)
+    for aux in (0.0, 1 / 32):
+        fit = FitConfig(steps=250, batch=128, lr=1e-2, aux=aux, dead_after=20)
+        dead.append(scores.reconstruction(fit_sae(rows, config(), fit, 0), rows, rows)["dead"])
+    assert dead[0] >= 0.4 and dead[1] < 0.2
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"k": 99}, {"prefixes": (5, 3)}, {"prefixes": (40,)}])
