@@ -62,7 +62,7 @@ def train(
 ) -> None:
     """Train on every image that is nobody's test image, and look for its atoms in other seeds."""
     from mindeye_cli.sae.data import Request
-    from mindeye_cli.sae.train import train_sae
+    from mindeye_cli.sae.train import TrainOptions, train_sae
     from mindeye_store.errors import UsageProblem
 
     if source not in ("images", "brain"):
@@ -76,15 +76,14 @@ def train(
         images=images,
         weights=weights,
     )
-    outcome = train_sae(
-        request,
-        run,
+    options = TrainOptions(
         preset=preset,
         config=config,
         overrides=tuple(set_ or ()),
         words=words,
         overwrite=overwrite,
     )
+    outcome = train_sae(request, run, options)
     output.emit("sae train", outcome, human=_pairs(outcome.values))
 
 
@@ -93,7 +92,7 @@ def show(
     store: shared.Store,
     run: Run,
     atoms: Annotated[str | None, typer.Option(metavar="N[,N]", help="Only these atoms.")] = None,
-    sort: Annotated[str, typer.Option(help="frequency, stability or atom.")] = "frequency",
+    sort: Annotated[str, typer.Option(help="stability, frequency or atom.")] = "stability",
     limit: Annotated[int, typer.Option(help="Atoms shown.")] = 50,
     top: Annotated[int, typer.Option(help="Images of each atom.")] = 8,
     images: Annotated[
@@ -186,19 +185,10 @@ def query(
     areas: Annotated[bool, typer.Option(help="Also tell which areas respond to XYZ.")] = True,
 ) -> None:
     """Rank measured responses by how like XYZ what they decode to is."""
-    from mindeye_cli.sae.query import query_trials
+    from mindeye_cli.sae.query import QueryOptions, query_trials
 
-    outcome = query_trials(
-        store,
-        run,
-        asked,
-        brain,
-        split=split,
-        subject=subject,
-        top=top,
-        weights=weights,
-        areas=areas,
-    )
+    options = QueryOptions(split=split, subject=subject, top=top, weights=weights, areas=areas)
+    outcome = query_trials(store, run, asked, brain, options)
     rows = [(f["id"], f["score"], f["embedding"], f["codes"]) for f in outcome.values["found"]]
     table = output.table(rows, header=("image", "score", "embedding", "codes"))
     places = [f"{a['area']} {a['score']:.3f}" for a in outcome.values["areas"]]
@@ -223,13 +213,9 @@ def synth(
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Make the response pattern expected for XYZ (or each image of the split); decode it back."""
-    from mindeye_cli.sae.synth import synthesise
+    from mindeye_cli.sae.synth import SynthOptions, synthesise
 
-    outcome = synthesise(
-        store,
-        run,
-        asked,
-        brain,
+    options = SynthOptions(
         split=split,
         subject=subject,
         rank=rank,
@@ -238,6 +224,7 @@ def synth(
         out=out,
         overwrite=overwrite,
     )
+    outcome = synthesise(store, run, asked, brain, options)
     output.emit("sae synth", outcome, human=_pairs(outcome.values))
 
 

@@ -6,6 +6,7 @@ Shapes: `n` images, `D` width, `F` atoms.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,34 @@ Doubles = NDArray[np.float64]
 AREAS_SHOWN = 5
 
 
-def query_trials(
-    store: Path,
-    run: Path,
-    asked: str,
-    brain: Path,
-    *,
-    split: str = "test",
-    subject: str | None = None,
-    top: int = 10,
-    weights: Path | None = None,
-    areas: bool = True,
-) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryOptions:
+    """Options of `mindeye sae query`, as on its command line.
+
+    Attributes
+    ----------
+    split : {"test", "train"}
+    subject : str or None
+    top : int
+        How many are listed.
+    weights : Path or None
+        Of the space's encoder.
+    areas : bool
+        Fit (once) and ask the encoding model which areas respond to XYZ.
+    """
+
+    split: str = "test"
+    subject: str | None = None
+    top: int = 10
+    weights: Path | None = None
+    areas: bool = True
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise UsageProblem(f"{self.top} is less than 1", where="--top")
+
+
+def query_trials(store: Path, run: Path, asked: str, brain: Path, options: QueryOptions) -> Outcome:
     """Rank the measured responses of a split.
 
     Parameters
@@ -49,14 +66,7 @@ def query_trials(
         XYZ, see `concept`.
     brain : Path
         A decoder's RUN of the same SPACE.
-    split : {"test", "train"}
-    subject : str, optional
-    top : int
-        How many are listed.
-    weights : Path, optional
-        Of the space's encoder.
-    areas : bool
-        Fit (once) and ask the encoding model which areas respond to XYZ.
+    options : QueryOptions
 
     Returns
     -------
@@ -64,40 +74,42 @@ def query_trials(
         `found`: the best images with `score`, `embedding` (cosine of decoded direction and XYZ) and
         `codes` (cosine of their codes); `atoms` of XYZ; `areas` with `question`.
     """
-    if top < 1:
-        raise UsageProblem(f"{top} is less than 1", where="--top")
     opened, sae = open_store(store), open_sae(run)
     with threads():
-        reader = open_brain(opened, sae, brain, split, subject)
-        concept = find_concept(asked, opened, sae, weights)
-        directions = reader.directions(reader.measured())
-        score, embedding, codes = likeness(sae, concept, directions)
-        where = _areas(opened, sae, concept, reader) if areas else []
-    order = np.argsort(-score, kind="stable")[:top]
-    names = opened.images.ids
-    found = [
-        {
-            "id": names[reader.trials.image_rows[i]],
-            "image_row": int(reader.trials.image_rows[i]),
-            "trials": int(reader.trials.counts[i]),
-            "score": float(score[i]),
-            "embedding": float(embedding[i]),
-            "codes": float(codes[i]),
-        }
-        for i in order
-    ]
+        reader = open_brain(opened, sae, brain, options.split, options.subject)
+        concept = find_concept(asked, opened, sae, options.weights)
+        scores = likeness(sae, concept, reader.directions(reader.measured()))
+        where = _areas(opened, sae, concept, reader) if options.areas else []
     values = {
         **headline(sae.info),
         "query": {"text": asked, "kind": concept.kind, "images": concept.n},
         "subject": reader.subject.name,
-        "split": split,
-        "n": len(score),
+        "split": options.split,
+        "n": len(scores[0]),
         "atoms": [{"atom": a, "name": label(sae.atoms[a])} for a in concept.top()],
-        "found": found,
+        "found": _found(opened.images.ids, reader, scores, options.top),
         "question": QUESTION,
         "areas": where,
     }
     return Outcome(values=values)
+
+
+def _found(
+    ids: list[str], reader: BrainReader, scores: tuple[Doubles, Doubles, Doubles], top: int
+) -> list[dict[str, Any]]:
+    score, embedding, codes = scores
+    rows, counts = reader.trials.image_rows, reader.trials.counts
+    return [
+        {
+            "id": ids[rows[i]],
+            "image_row": int(rows[i]),
+            "trials": int(counts[i]),
+            "score": float(score[i]),
+            "embedding": float(embedding[i]),
+            "codes": float(codes[i]),
+        }
+        for i in np.argsort(-score, kind="stable")[:top]
+    ]
 
 
 def likeness(sae: Sae, concept: Concept, directions: Doubles) -> tuple[Doubles, Doubles, Doubles]:

@@ -23,7 +23,7 @@ from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 TEMPLATES = Path(__file__).parent / "templates"
 SIDE = 96
-ORDERS = ("frequency", "stability", "atom")
+ORDERS = ("stability", "frequency", "atom")
 
 
 def show_atoms(
@@ -31,7 +31,7 @@ def show_atoms(
     run: Path,
     *,
     atoms: str | None = None,
-    sort: str = "frequency",
+    sort: str = "stability",
     limit: int = 50,
     top: int = 8,
     images: Path | None = None,
@@ -47,7 +47,7 @@ def show_atoms(
     run : Path
     atoms : str, optional
         Numbers with commas; dead ones are refused. By default the living ones.
-    sort : {"frequency", "stability", "atom"}
+    sort : {"stability", "frequency", "atom"}
     limit, top : int
         Atoms, and images of each.
     images : Path, optional

@@ -83,19 +83,41 @@ class RealResponses:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthOptions:
+    """Options of `mindeye sae synth`, as on its command line.
+
+    Attributes
+    ----------
+    split : {"test", "train"}
+        Whose images are the pool.
+    subject : str or None
+    rank : int
+        Principal components of real responses that a pattern may have.
+    pool : int
+        Images that compete, what was asked for among them: the expectation over all such pools.
+    weights : Path or None
+        Of the space's encoder.
+    out : Path or None
+        NPY file of the patterns (n, V), z-scored as the store's responses.
+    """
+
+    split: str = "test"
+    subject: str | None = None
+    rank: int = RANK
+    pool: int = POOL
+    weights: Path | None = None
+    out: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, number, least in (("--rank", self.rank, 1), ("--pool", self.pool, 2)):
+            if number < least:
+                raise UsageProblem(f"{number} is less than {least}", where=name)
+
+
 def synthesise(
-    store: Path,
-    run: Path,
-    asked: str | None,
-    brain: Path,
-    *,
-    split: str = "test",
-    subject: str | None = None,
-    rank: int = RANK,
-    pool: int = POOL,
-    weights: Path | None = None,
-    out: Path | None = None,
-    overwrite: bool = False,
+    store: Path, run: Path, asked: str | None, brain: Path, options: SynthOptions
 ) -> Outcome:
     """Make the response pattern expected for XYZ and decode it back.
 
@@ -106,17 +128,7 @@ def synthesise(
         XYZ; None makes a pattern for every image of the split, none of which trained anything.
     brain : Path
         A decoder's RUN of the same SPACE, for the check.
-    split : {"test", "train"}
-        Whose images are the pool.
-    subject : str, optional
-    rank : int
-        Principal components of real responses that a pattern may have.
-    pool : int
-        Images that compete, what was asked for among them: the expectation over all such pools.
-    weights : Path, optional
-    out : Path, optional
-        NPY file of the patterns (n, V), z-scored as the store's responses.
-    overwrite : bool
+    options : SynthOptions
 
     Returns
     -------
@@ -125,25 +137,21 @@ def synthesise(
         its size; `distance`: to the nearest real response, beside that of real responses of the
         split, in units of a response's length.
     """
-    if rank < 1 or pool < 2:
-        raise UsageProblem(
-            f"{rank} is less than 1" if rank < 1 else f"{pool} is less than 2",
-            where="--rank" if rank < 1 else "--pool",
-        )
+    out = options.out
     if out is not None:
-        refuse_existing(out, overwrite)
+        refuse_existing(out, options.overwrite)
     opened, sae = open_store(store), open_sae(run)
     with threads():
-        reader = open_brain(opened, sae, brain, split, subject)
+        reader = open_brain(opened, sae, brain, options.split, options.subject)
         images = space_vectors(opened, sae, reader.trials.image_rows)
         wanted = images
         if asked is not None:
-            wanted = sae.at_length(find_concept(asked, opened, sae, weights).direction[None])
+            concept = find_concept(asked, opened, sae, options.weights)
+            wanted = sae.at_length(concept.direction[None])
         fitted = fit_encoder(opened, sae, reader.subject.name, "space")
-        real = RealResponses.of(fitted.responses, rank)
+        real = RealResponses.of(fitted.responses, options.rank)
         patterns = real.near(expected(fitted, wanted))
-        found = _place(sae, reader.directions(patterns), wanted, images, asked is None, pool)
-        measured = reader.measured()
+        decoded = reader.directions(patterns)
     if out is not None:
         write_stream(out, lambda stream: np.save(stream, patterns, allow_pickle=False))
     values = {
@@ -152,8 +160,8 @@ def synthesise(
         "subject": reader.subject.name,
         "n": len(patterns),
         "rank": int(len(real.components)),
-        **found,
-        "distance": _distances(real, patterns, measured),
+        **_place(sae, decoded, wanted, images, asked is None, options.pool),
+        "distance": _distances(real, patterns, reader.measured()),
     }
     return Outcome(outputs=() if out is None else (out,), values=values)
 

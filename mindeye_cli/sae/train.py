@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.checkpoint import load_tensors, save_tensors
 from mindeye_cli.core.config import load_config, to_toml
+from mindeye_cli.core.launch import world_size
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.progress import track
 from mindeye_cli.core.runs import RunInfo, append_log, create_run, finish_run, trim_log
@@ -36,16 +38,29 @@ SEEDS = "seeds"
 HEADLINES = ("r2", "l0", "dead", "stability")
 
 
-def train_sae(
-    request: Request,
-    run: Path,
-    *,
-    preset: str | None = None,
-    config: Path | None = None,
-    overrides: tuple[str, ...] = (),
-    words: Path | None = None,
-    overwrite: bool = False,
-) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """Options of `mindeye sae train` that are not about its rows.
+
+    Attributes
+    ----------
+    preset : str or None
+        `scene` or `paper`; by default the one that the space implies.
+    config : Path or None
+    overrides : tuple of str
+    words : Path or None
+        Text file of words to name atoms by, one a line.
+    overwrite : bool
+    """
+
+    preset: str | None = None
+    config: Path | None = None
+    overrides: tuple[str, ...] = ()
+    words: Path | None = None
+    overwrite: bool = False
+
+
+def train_sae(request: Request, run: Path, options: TrainOptions) -> Outcome:
     """Train a sparse autoencoder.
 
     Parameters
@@ -53,31 +68,33 @@ def train_sae(
     request : Request
     run : Path
         RUN folder to make, or to go on with.
-    preset : str, optional
-        `scene` or `paper`; by default the one that the space implies.
-    config : Path, optional
-    overrides : tuple of str
-    words : Path, optional
-        Text file of words to name atoms by, one a line.
-    overwrite : bool
+    options : TrainOptions
 
     Returns
     -------
     Outcome
         Values `r2`, `cosine`, `l0`, `dead` (held-out images), `stability` (mean matched cosine over
-        living atoms and seeds), `pca_r2` and, for responses, `nmf_r2`; `stable`, `named`, `atoms`.
+        living atoms and seeds), `pca_r2` and, for responses, `nmf_r2`; `stable` and `named` atoms.
 
     Raises
     ------
     MindeyeError
         Bad input or options; Requeue after SIGTERM, when the finished seeds are kept.
     """
+    if world_size() > 1:
+        raise UsageProblem(
+            "an autoencoder is trained in one process",
+            where="WORLD_SIZE",
+            fix="start it without the launcher, one task",
+        )
     settings = load_config(
-        SaeRunConfig, preset=_preset(request, preset), file=config, overrides=overrides
+        SaeRunConfig,
+        preset=_preset(request, options.preset),
+        file=options.config,
+        overrides=options.overrides,
     )
-    rows = training_rows(request)
-    vocabulary = _vocabulary(words)
-    info = create_run(run, _info(rows, settings), to_toml(settings), overwrite=overwrite)
+    rows, vocabulary = training_rows(request), _vocabulary(options.words)
+    info = create_run(run, _info(rows, settings), to_toml(settings), overwrite=options.overwrite)
     if info.status == "finished":
         return outcome(run, info, status="notneeded")
     started = time.monotonic()
@@ -85,16 +102,16 @@ def train_sae(
     with threads(), StopFlag() as stop:
         models = _all_seeds(run, rows.vectors[train], settings, stop)
         metrics = _score(models, rows, train, held, settings)
-        stable = scores.stability(
-            scores.living_atoms(models[0], rows.vectors[train]),
-            [scores.living_atoms(model, rows.vectors[train]) for model in models[1:]],
-        )
-        metrics["stability"] = _mean_stability(models[0], rows.vectors[train], stable)
+        living = [scores.living_atoms(model, rows.vectors[train]) for model in models]
+        stable = scores.stability(living[0], living[1:])
         named = name_vectors(rows.space, request.weights, vocabulary)
         atoms = describe_atoms(models[0], rows.vectors, rows.ids, stable, named, settings.seeds)
-    metrics["stable"] = sum(atom["stable"] for atom in atoms)
-    metrics["named"] = sum(bool(atom["words"]) for atom in atoms)
-    metrics["seconds"] = time.monotonic() - started
+    metrics |= {
+        "stability": _mean_stability(living[0], stable),
+        "stable": sum(atom["stable"] for atom in atoms),
+        "named": sum(bool(atom["words"]) for atom in atoms),
+        "seconds": time.monotonic() - started,
+    }
     write_json(run / ATOMS, atoms)
     info = finish_run(run, models[0].state_dict(), steps=settings.fit.steps, metrics=metrics)
     shutil.rmtree(run / SEEDS, ignore_errors=True)
@@ -220,10 +237,8 @@ def _score(
     return metrics
 
 
-def _mean_stability(
-    model: SparseAutoencoder, train: np.ndarray, stable: dict[str, Any]
-) -> float | None:
-    living = np.linalg.norm(scores.living_atoms(model, train), axis=1) > 0
+def _mean_stability(atoms: np.ndarray, stable: dict[str, Any]) -> float | None:
+    living = np.linalg.norm(atoms, axis=1) > 0
     if stable["mean"] is None or not living.any():
         return None
     return float(stable["mean"][living].mean())

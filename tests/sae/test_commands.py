@@ -98,7 +98,7 @@ def test_show_makes_a_page_without_links(study: Study, call_cli: Callable, tmp_p
     text = page.read_text()
     assert text.count("data:image/png;base64,") == sum(len(a["images"]) for a in done.json["atoms"])
     assert not re.search(r"(src|href)=\"(?!data:)", text)
-    sizes = [a["frequency"] for a in done.json["atoms"]]
+    sizes = [a["stability"] for a in done.json["atoms"]]
     assert sizes == sorted(sizes, reverse=True)
     assert all(bool(a["words"]) <= a["stable"] for a in done.json["atoms"])
     assert call_cli("sae", "show", study.store, study.sae, "--out", page, "--top", 3).code == 0
