@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from mindeye_cli.core.sampler import epoch_order, torch_generator
 from mindeye_cli.models.running import pick_device
@@ -23,6 +24,8 @@ from mindeye_cli.models.sae import SaeConfig, SparseAutoencoder
 
 Floats = NDArray[np.float32]
 LOG_EVERY = 50
+# Slope of a silent dead atom's code in the loss that revives it.
+LEAK = 0.1
 # Steps at the end over which the threshold of `batchtopk` is averaged.
 THRESHOLD_STEPS = 100
 
@@ -159,8 +162,9 @@ def _revive(
     count = int(dead.sum())
     if count == 0:
         return drive.new_zeros(())
-    # Of either sign: an atom that is silent on every row would have no gradient otherwise.
-    values, places = drive[:, dead].topk(min(k, count), dim=1)
+    # Leaky: an atom that is silent on every row would have no gradient otherwise.
+    willing = functional.leaky_relu(drive[:, dead], LEAK)
+    values, places = willing.topk(min(k, count), dim=1)
     codes = torch.zeros_like(drive[:, dead]).scatter_(1, places, values)
     error = (residual - codes @ model.dictionary[dead]).square().sum()
     return torch.nan_to_num(error / residual.square().sum().clamp_min(1e-12))

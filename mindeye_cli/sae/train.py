@@ -104,7 +104,9 @@ def train_sae(request: Request, run: Path, options: TrainOptions) -> Outcome:
         metrics = _score(models, rows, train, held, settings)
         living = [scores.living_atoms(model, rows.vectors[train]) for model in models]
         stable = scores.stability(living[0], living[1:])
-        named = name_vectors(rows.space, request.weights, vocabulary)
+        named = None
+        if settings.seeds:  # Otherwise nothing is known to be stable, and nothing is named.
+            named = name_vectors(rows.space, request.weights, vocabulary)
         atoms = describe_atoms(models[0], rows.vectors, rows.ids, stable, named, settings.seeds)
     metrics |= {
         "stability": _mean_stability(living[0], stable),

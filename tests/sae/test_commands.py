@@ -299,7 +299,7 @@ def test_clamp_draws_before_and_after(study: Study, tmp_path: Path, call_cli: Ca
     mindeye("train", "ridge", study.store, brain, "--subject", "subj01", "--space", space, *folds)
     mindeye("sae", "train", study.store, sae, "--space", space, *settings("seeds=0"))
     number = max(open_sae(sae).atoms, key=lambda atom: atom["frequency"])["atom"]
-    command = ("sae", "clamp", study.store, sae, number, "--brain", brain, "--limit", "2")
+    command = ("sae", "clamp", study.store, sae, number, "--brain", brain, "--limit", "1")
     mindeye(*command, "--decoder", "scene", "--pictures", file)
     with Image.open(file) as picture:
         pixels = np.asarray(picture).astype(float)

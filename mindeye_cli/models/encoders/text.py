@@ -112,14 +112,20 @@ def _scene_tower(weights: Path | None, words: tuple[str, ...]) -> TextTower:
 
 def scene_captions(word: str) -> list[str]:
     """Captions in the form that scene-clip was trained on, in which `word` alone is the same."""
-    kinds = [word] if word in CATEGORIES else CATEGORIES
-    colours = [word] if word in COLOURS else ("red", "blue", "white", "green")
+    category = word in CATEGORIES
+    kinds = [word] if category else CATEGORIES
+    colours = (
+        [word] if word in COLOURS else ("red", "blue", "white", "green")[: 4 if category else 2]
+    )
     textures = [word] if word in _TEXTURES else ("plain",)
-    grounds = [word] if word in BACKGROUNDS and word != "plain" else ("sky", "indoor", "tiles")
+    grounds = ("sky", "indoor", "tiles")[: 3 if category else 2]
+    if word in BACKGROUNDS and word not in _TEXTURES:
+        grounds = (word,)
+    places = _PLACES if category else _PLACES[1:2]
     return [
         f"a large {colour} {texture} {kind} {place} on a brown {ground} background"
         for kind, colour, texture, ground, place in product(
-            kinds, colours, textures, grounds, _PLACES
+            kinds, colours, textures, grounds, places
         )
     ]
 
