@@ -39,6 +39,11 @@ COMMANDS = {
         _AT + "retrieve", "Find images from brain responses, and back.", ("pool", "index", "search")
     ),
     "reconstruct": Entry(_AT + "reconstruct", "Make images from brain responses."),
+    "sae": Entry(
+        _AT + "sae",
+        "Train a sparse autoencoder and ask for brain activity like something.",
+        ("train", "show", "map", "read", "query", "synth", "clamp"),
+    ),
     "evaluate": Entry(_AT + "evaluate", "Score reconstructions, with intervals and controls."),
     "report": Entry(_AT + "report", "Write one self-contained HTML page."),
     "doctor": Entry(_AT + "doctor", "Check versions, devices, caches, weights and disk."),

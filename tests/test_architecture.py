@@ -18,6 +18,7 @@ CAPABILITIES = (
     "reconstruct",
     "evaluate",
     "report",
+    "sae",
     "demo",
     "builtin",
 )
