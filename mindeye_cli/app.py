@@ -45,6 +45,7 @@ COMMANDS = {
         ("train", "show", "map", "read", "query", "synth", "clamp"),
     ),
     "evaluate": Entry(_AT + "evaluate", "Score reconstructions, with intervals and controls."),
+    "compare": Entry(_AT + "compare", "Compare evaluated reconstructions, image by image."),
     "report": Entry(_AT + "report", "Write one self-contained HTML page."),
     "doctor": Entry(_AT + "doctor", "Check versions, devices, caches, weights and disk."),
 }

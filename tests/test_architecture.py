@@ -17,6 +17,7 @@ CAPABILITIES = (
     "index",
     "reconstruct",
     "evaluate",
+    "compare",
     "report",
     "sae",
     "demo",

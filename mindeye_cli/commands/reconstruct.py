@@ -33,7 +33,11 @@ IdsFrom = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(help="The first N images only.")]
 Control = Annotated[
-    str, typer.Option(help="none, or mean-brain: the mean training pattern for every image.")
+    str,
+    typer.Option(
+        help="none; mean-brain: the mean training pattern for every image; ceiling: the true"
+        " embedding of every image."
+    ),
 ]
 KeepCandidates = Annotated[
     bool, typer.Option("--keep-candidates", help="Keep the pictures that were not chosen.")

@@ -12,6 +12,7 @@ from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_fact
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.models.prior.diffusion import noise_schedule
 from mindeye_cli.models.running import pick_device
+from mindeye_cli.reconstruct.ceiling import CEILING, check_targets
 from mindeye_cli.reconstruct.options import Options, PriorSampling
 from mindeye_store.errors import InvalidInput, UsageProblem
 
@@ -109,6 +110,7 @@ def prior_of(options: Options, runs: dict[str, RunInfo]) -> dict[str, int] | Non
     """
     asked = options.details.prior
     used = options.decoder not in WITHOUT_GENERATOR and runs["high"].kind == "high-level"
+    used = used and options.control != CEILING
     if not used:
         if asked != PriorSampling():
             raise UsageProblem("no prior is sampled here", where="prior", fix="leave it out")
@@ -131,6 +133,9 @@ def _short(space: str) -> str:
 
 def check_encoder(store: Any, options: Options, runs: dict[str, RunInfo]) -> None:
     """The run's embedding is compared with others: all must come from one encoder."""
+    if options.control == CEILING:
+        for name, run in runs.items():
+            check_targets(store, run, getattr(options, name))
     name = "rerank" if "rerank" in runs else "high"
     drawn = options.decoder not in WITHOUT_GENERATOR and options.candidates > 1
     if options.decoder == "nearest" and options.outside is None:
@@ -157,6 +162,7 @@ def identity(run: RunInfo, options: Options, name: str) -> dict[str, Any]:
         "seed": run.seed,
         "targets": run.targets,
         "model_sha256": of_file(folder_of(options, name) / MODEL),
+        **({"shuffled": True} if run.details.get("shuffled") else {}),
     }
 
 

@@ -15,7 +15,7 @@ from mindeye_cli.reconstruct.unused import refuse_unused
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
-CONTROLS = ("none", "mean-brain")
+CONTROLS = ("none", "mean-brain", "ceiling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,8 @@ class Options:
         them; `none`: one picture a trial.
     control : str
         `mean-brain` decodes the mean training pattern in place of every test pattern: what the
-        generator makes without information about the image.
+        generator makes without information about the image. `ceiling` decodes the true embedding
+        of every image: what it makes with all information.
     shard : (int, int)
         Do every n-th batch from the i-th on; whichever process finishes last writes the manifest.
         The processes of a launcher share such a part among them.

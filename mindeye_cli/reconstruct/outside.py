@@ -49,7 +49,8 @@ def nearest_outside(setting: Setting, out: Path, batches: list[Batch]) -> Iterat
             if not found:
                 errors[item.name] = NOT_AT_HAND
                 continue
-            line = record(item, out, fitted(found[best].pixels, height, width))
+            picture = fitted(found[best].pixels, height, width)
+            line = record(item, out, picture, options.control)
             source = {"source": found[best].id, "coarse_rank": found[best].coarse_rank}
             lines.append({**line, **source, "scores": scores})
         yield number, lines, errors

@@ -159,7 +159,14 @@ def _draw(
     space = decoder_facts(options.decoder).space if options.candidates > 1 else None
     with costs.stage("choice"):
         together = setting.plan.rounding.batch_pictures
-        yield from pick_best(space, out, todo, keep=options.keep_candidates, together=together)
+        yield from pick_best(
+            space,
+            out,
+            todo,
+            keep=options.keep_candidates,
+            together=together,
+            control=options.control,
+        )
 
 
 def _copier(options: Options) -> Callable[[Setting, Path, list[Batch]], Iterator[Done]]:
