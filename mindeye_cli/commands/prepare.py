@@ -15,9 +15,6 @@ from mindeye_cli.commands.prepare_published import mindeye2, webdataset
 from mindeye_cli.lazy import group_app
 
 app = group_app("Turn a dataset into a feature store.")
-app.command("bids")(bids)
-app.command("webdataset")(webdataset)
-app.command("mindeye2")(mindeye2)
 
 
 @app.command("nsd")
@@ -92,6 +89,11 @@ def arrays(
         )
     )
     output.emit("prepare arrays", outcome, human=parts.summary(outcome.values))
+
+
+app.command("bids")(bids)
+app.command("webdataset")(webdataset)
+app.command("mindeye2")(mindeye2)
 
 
 @app.command("targets")

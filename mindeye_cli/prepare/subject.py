@@ -16,7 +16,13 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.prepare.reliability import Reliability, training_ncsnr
 from mindeye_cli.prepare.table import TEST, TrialTable
 from mindeye_cli.prepare.voxels import RawTrials, VoxelTable
-from mindeye_cli.prepare.zscore import SessionStatistics, ZScore, chunks, fit_sessions
+from mindeye_cli.prepare.zscore import (
+    InvalidVoxels,
+    SessionStatistics,
+    ZScore,
+    chunks,
+    fit_sessions,
+)
 from mindeye_store import Store
 from mindeye_store.errors import InvalidInput
 
@@ -107,7 +113,20 @@ def measure(
     if reliable is not None:  # copies of trials are measured on no more than test trials are
         counted = replace(table, split=np.where(reliable, table.split, TEST).astype(np.uint8))
     statistics = fit_sessions(raw, counted, zscore, source)
-    invalid = statistics.invalid
+    _report(statistics.invalid, max_invalid, source, fill=fill)
+    return Measured(
+        raw=raw,
+        table=table,
+        voxels=voxels if fill else voxels.keep(~statistics.invalid.mask),
+        zscore=zscore,
+        statistics=statistics,
+        reliability=training_ncsnr(raw, counted, statistics),
+        fill=fill,
+    )
+
+
+def _report(invalid: InvalidVoxels, max_invalid: float, source: str, *, fill: bool) -> None:
+    """Warn of voxels that cannot be used, or refuse where there are too many."""
     count = int(invalid.mask.sum())
     if count:
         share = count / len(invalid.mask)
@@ -123,15 +142,6 @@ def measure(
             )
         done = "set to 0" if fill else "dropped"
         logger.warning("%s in a session and are %s (%s)", found, done, place)
-    return Measured(
-        raw=raw,
-        table=table,
-        voxels=voxels if fill else voxels.keep(~invalid.mask),
-        zscore=zscore,
-        statistics=statistics,
-        reliability=training_ncsnr(raw, counted, statistics),
-        fill=fill,
-    )
 
 
 def write_subject(

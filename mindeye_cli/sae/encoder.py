@@ -21,10 +21,9 @@ from mindeye_cli.core.trials import ImageTrials, average_trials, training_trials
 from mindeye_cli.models.encoding import (
     EncodingModel,
     fit_encoding,
-    load_encoding,
     row_weights,
-    save_encoding,
 )
+from mindeye_cli.models.encoding_files import load_encoding, save_encoding
 from mindeye_cli.sae.data import responses_of
 from mindeye_cli.sae.opened import Sae, space_vectors
 from mindeye_store import Store, Subject
