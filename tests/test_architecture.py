@@ -19,6 +19,7 @@ CAPABILITIES = (
     "evaluate",
     "compare",
     "report",
+    "sae",
     "demo",
     "builtin",
 )

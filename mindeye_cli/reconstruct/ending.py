@@ -45,6 +45,9 @@ def collect(
         records += batch["images"]
         errors |= batch["errors"]
     folders = {name: getattr(options, name) for name in ("high", "low", "weights")}
+    if options.outside is not None:
+        names = ("index", "pictures", "rerank")
+        folders |= {name: getattr(options.outside, name) for name in names}
     return {
         **manifest(setting.plan, records, errors, environment() | computed),
         "store": str(options.store.resolve()),

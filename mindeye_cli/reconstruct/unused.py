@@ -20,6 +20,10 @@ def refuse_unused(options: Options) -> None:
         There is one.
     """
     decoder = options.decoder
+    if options.outside is not None and decoder != "nearest":
+        raise UsageProblem(
+            f"decoder {decoder} does not read it", where="--index", fix="--decoder nearest"
+        )
     if options.control == "ceiling" and (decoder == "nearest" or options.average != "voxels"):
         where = "--decoder nearest" if decoder == "nearest" else "--average"
         raise UsageProblem(
