@@ -4,7 +4,8 @@
 
 Scores are drawn with a known truth, 1,000 experiments a line. A truth of exactly 1 is in every
 interval that reaches 1; the lines just below it show what the interval is worth there. `p` lines
-compare two systems of equal quality that differ in their noise alone, 200 pairs a line.
+compare two systems of equal quality that differ in their noise alone, 200 pairs a line. In
+`uneven` lines some images are much harder than others: the noise of an image is lognormal.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ Draw = np.random.Generator
 FEATURES = 12
 # Noise of the simulated decoder, in standard deviations of a feature.
 NOISE = (20.0, 4.0, 2.5, 1.5, 1.0, 0.8, 0.5, 0.0)
+UNEVEN, UNEVEN_NOISE = 0.8, (2.5, 1.2, 0.8, 0.5, 0.2)
 MEANS: dict[str, tuple[Callable[[Draw, int], np.ndarray], stats.Interval | None]] = {
     "normal": (lambda draw, n: draw.standard_normal(n), None),
     "skewed, gamma(4)": (lambda draw, n: draw.gamma(4.0, size=n), None),
@@ -31,10 +33,13 @@ MEANS: dict[str, tuple[Callable[[Draw, int], np.ndarray], stats.Interval | None]
 }
 
 
-def two_way(draw: Draw, n: int, noise: float, truth: np.ndarray | None = None) -> np.ndarray:
+def two_way(
+    draw: Draw, n: int, noise: float, truth: np.ndarray | None = None, uneven: float = 0.0
+) -> np.ndarray:
     """Wins (n, n) of a decoder that sees noisy features, by Pearson correlation."""
     truth = draw.standard_normal((n, FEATURES)) if truth is None else truth
-    guess = truth + noise * draw.standard_normal((n, FEATURES))
+    scale = noise * np.exp(uneven * draw.standard_normal((n, 1))) if uneven else noise
+    guess = truth + scale * draw.standard_normal((n, FEATURES))
     sides = [side - side.mean(axis=1, keepdims=True) for side in (truth, guess)]
     unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
     r = unit[0] @ unit[1].T
@@ -52,14 +57,14 @@ def cover_mean(name: str, n: int, runs: int) -> tuple[float, float]:
     return truth, hits / runs
 
 
-def cover_pairs(noise: float, n: int, runs: int) -> tuple[float, float]:
+def cover_pairs(noise: float, n: int, runs: int, uneven: float = 0.0) -> tuple[float, float]:
     """(truth, coverage) of the interval of a two-way score."""
     large = 1500
-    known = [two_way(np.random.default_rng(k), large, noise).sum() for k in range(4)]
+    known = [two_way(np.random.default_rng(k), large, noise, uneven=uneven).sum() for k in range(4)]
     truth = float(np.mean(known) / (large * (large - 1)))
     draw, hits = np.random.default_rng(n), 0
     for _ in range(runs):
-        low, high = stats.pair_interval(two_way(draw, n, noise), np.arange(n))
+        low, high = stats.pair_interval(two_way(draw, n, noise, uneven=uneven), np.arange(n))
         hits += low <= truth <= high
     return truth, hits / runs
 
@@ -91,6 +96,10 @@ def main() -> None:
         for noise in NOISE:
             truth, share = cover_pairs(noise, n, runs)
             print(f"{f'two-way, noise {noise:g}':34} {n:4d} {truth:8.4f} {share:9.3f}", flush=True)
+        for noise in UNEVEN_NOISE:
+            truth, share = cover_pairs(noise, n, runs, UNEVEN)
+            name = f"two-way, uneven, noise {noise:g}"
+            print(f"{name:34} {n:4d} {truth:8.4f} {share:9.3f}", flush=True)
     print(f"{'p of two seeds':34} {'n':>4} {'below .05':>9} {'KS p':>8}")
     for n in (20, 100):
         for two in (False, True):

@@ -19,9 +19,10 @@ from scipy import special
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
-# A share of pairs is steadier than one of single images, but not more than this many times: with
-# few losses the variance is known badly (`benchmarks/coverage.py`).
-STEADIEST = 10.0
+# How many independent images each image counts for: one where it is right or wrong, several where
+# it is in many pairs. With few losses the variance is known badly, so the number is then drawn
+# towards these, by the weight of half a loss (`benchmarks/coverage.py`).
+SINGLE, IN_PAIRS = 1.0, 5.0
 
 
 def pseudo_values(wins: Floats, groups: NDArray[np.int64]) -> Floats:
@@ -60,7 +61,7 @@ def jackknife_error(pseudo: Floats) -> float:
     return float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else math.nan
 
 
-def wilson(share: float, error: float, units: int) -> Interval:
+def wilson(share: float, error: float, units: int, expected: float = SINGLE) -> Interval:
     """Wilson's 95 % limits of a share, with Student's quantile in place of the normal one.
 
     Parameters
@@ -71,6 +72,8 @@ def wilson(share: float, error: float, units: int) -> Interval:
         Its standard error over images.
     units : int
         Distinct images.
+    expected : float
+        Independent images that one image counts for, where the error tells little.
 
     Returns
     -------
@@ -79,13 +82,22 @@ def wilson(share: float, error: float, units: int) -> Interval:
     if units < 2 or not (math.isfinite(share) and math.isfinite(error)):
         return (math.nan, math.nan)
     spread = share * (1 - share)
-    # Without any loss (or win) nothing tells how steady the pairs are: each image counts once.
-    number = min(spread / error**2, STEADIEST * units) if spread > 0 and error > 0 else units
+    number = units * _counts_for(spread / units, error**2, units * min(share, 1 - share), expected)
     t = float(special.stdtrit(units - 1, 0.975))
     scale = 1 + t**2 / number
     centre = (share + t**2 / (2 * number)) / scale
     half = t / scale * math.sqrt(spread / number + t**2 / (4 * number**2))
     return (max(0.0, centre - half), 1.0 if share == 1 else min(1.0, centre + half))
+
+
+def _counts_for(single: float, variance: float, losses: float, expected: float) -> float:
+    """Independent images that one image counts for; `single` is the variance if it were one."""
+    if losses <= 0:
+        return SINGLE  # Nothing tells how steady the pairs are.
+    if variance <= 0:
+        return expected
+    weight = losses / (losses + 0.5)
+    return math.exp(weight * math.log(single / variance) + (1 - weight) * math.log(expected))
 
 
 def _of_image(values: Floats, groups: NDArray[np.int64], images: int) -> Floats:

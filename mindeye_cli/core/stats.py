@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.core.shares import jackknife_error, pseudo_values, wilson
+from mindeye_cli.core.shares import IN_PAIRS, jackknife_error, pseudo_values, wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -205,7 +205,7 @@ def pair_interval(wins: Floats, groups: NDArray[np.int64]) -> Interval:
         return (float("nan"), float("nan"))
     images = len(np.unique(groups[valid.any(axis=0) | valid.any(axis=1)]))
     value = float(wins[valid].mean())
-    return wilson(value, jackknife_error(pseudo_values(wins, groups)), images)
+    return wilson(value, jackknife_error(pseudo_values(wins, groups)), images, IN_PAIRS)
 
 
 def permuted_entries(cross: Floats, seed: int, draws: int = PERMUTATIONS) -> Floats:
