@@ -35,6 +35,10 @@ def evaluate(
         bool,
         typer.Option("--panel", help="Also how far scores reach beyond the training images."),
     ] = False,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--run", metavar="RUN", help="Beside it in the panel; may be repeated."),
+    ] = None,
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -49,6 +53,7 @@ def evaluate(
         metrics=None if metrics is None else tuple(metrics.split(",")),
         controls=dict(_named_folder(text) for text in control or ()),
         panel=panel,
+        runs=tuple(runs or ()),
         overwrite=overwrite,
         seed=seed,
     )
@@ -76,4 +81,15 @@ def _table(folder: Path, values: dict[str, Any]) -> str:
     header = ("metric", "better", "value", "ci low", "ci high", "n", *names)
     skipped = [f"{name}: skipped, {why}" for name, why in values["skipped"].items()]
     warnings = [f"warning: {item['message']}" for item in values["warnings"]]
-    return "\n".join([str(folder), output.table(rows, header=header), *skipped, *warnings])
+    shown = [str(folder), output.table(rows, header=header), *skipped]
+    return "\n".join([*shown, *_panel(values.get("panel")), *warnings])
+
+
+def _panel(found: dict[str, Any] | None) -> list[str]:
+    """Every part of the panel, and why others are not there."""
+    from mindeye_cli.evaluate.panel.show import tables
+
+    if found is None:
+        return []
+    shown = [f"\n{title}\n{output.table(rows, header=head)}" for title, head, rows in tables(found)]
+    return [*shown, "", *(f"{name}: skipped, {why}" for name, why in found["skipped"].items())]

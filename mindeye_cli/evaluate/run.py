@@ -18,8 +18,8 @@ from mindeye_cli.core.threads import apply_threads
 from mindeye_cli.evaluate.alignment import Alignment
 from mindeye_cli.evaluate.kinds import check_control, refuse_ceiling
 from mindeye_cli.evaluate.metrics import METRICS, Metric
-from mindeye_cli.evaluate.picked import picked_warnings
 from mindeye_cli.evaluate.panel.run import Sheet, panel, panel_warnings
+from mindeye_cli.evaluate.picked import picked_warnings
 from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.scoring import RESERVED, score
 from mindeye_cli.evaluate.sources import (
@@ -47,6 +47,7 @@ class Options:
     metrics: tuple[str, ...] | None = None
     controls: Mapping[str, Path] = field(default_factory=dict)
     panel: bool = False
+    runs: tuple[Path, ...] = ()
     overwrite: bool = False
     seed: int = 0
 
@@ -64,6 +65,8 @@ class Options:
                 where="--panel",
                 fix="give --store STORE in place of --images",
             )
+        if self.runs and not self.panel:
+            raise UsageProblem("only the panel looks at runs", where="--run", fix="add --panel")
         for name in self.controls:
             if name in RESERVED or not re.fullmatch(r"[\w .+-]+", name):
                 raise UsageProblem(
@@ -151,6 +154,7 @@ def _panel(
         recons=recons,
         controls=controls,
         lines=lines,
+        runs=options.runs,
         seed=options.seed,
     )
     return panel(sheet)
@@ -212,7 +216,7 @@ def _identity(
         "metrics": options.metrics or tuple(METRICS),
         "seed": options.seed,
         "permutations": stats.PERMUTATIONS,
-        **({"panel": True} if options.panel else {}),
+        **({"panel": [str(path.resolve()) for path in options.runs]} if options.panel else {}),
         "version": environment().get("mindeye"),
     }
 

@@ -10,7 +10,7 @@ Shapes: `N` training responses, `B` rows, `V` voxels, `Q` outputs of the map.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,6 @@ from torch import Tensor
 from mindeye_cli.models.run_model import RunModel
 
 Floats = NDArray[np.float32]
-# Responses that the components are fitted to: more cost memory and change the first few little.
-MOST_FITTED = 1000
 
 
 class Bottleneck:
@@ -38,8 +36,7 @@ class Bottleneck:
 
     def __init__(self, model: RunModel, voxels: Floats) -> None:
         self.model = model
-        step = max(1, -(-len(voxels) // MOST_FITTED))
-        outputs = self._outputs(voxels[::step])
+        outputs = self._outputs(voxels)
         self.mean = outputs.mean(axis=0)
         centred = outputs - self.mean
         # The decomposition of the smaller side: ridge has as many outputs as a target has values.
@@ -53,6 +50,10 @@ class Bottleneck:
     def rank(self) -> int:
         """How many components there are."""
         return len(self.components)
+
+    def predictor(self, output: str, dimensions: int | None) -> Callable[[Floats], Floats]:
+        """`predict` of one output and width."""
+        return lambda voxels: self.predict(voxels, output, dimensions)
 
     def predict(self, voxels: Floats, output: str, dimensions: int | None) -> Floats:
         """One output of the run through the first `dimensions` components; None passes all."""

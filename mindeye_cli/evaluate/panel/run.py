@@ -1,14 +1,15 @@
 """`mindeye evaluate --panel`: put the generalisation panel together.
 
-What a reconstruction does not tell is passed over with the reason in `skipped`: other people's
-pictures have no RUN, so they have quartiles and a copy rate and no bottleneck curve.
+What a reconstruction does not tell is left out with the reason, and the command that mends it, in
+`skipped`: other people's pictures have no RUN, so they have quartiles and a copy rate and no
+bottleneck curve.
 
 Shapes: `n` entries, `G` distinct images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,33 +17,42 @@ from typing import Any
 import numpy as np
 
 from mindeye_cli.core import stats
-from mindeye_cli.core.clusters import parse_held_out, pooled, vectors
-from mindeye_cli.core.fingerprint import of_file
-from mindeye_cli.core.run_subjects import subject_of_run
-from mindeye_cli.core.runs import MODEL
+from mindeye_cli.core.clusters import pooled, vectors
 from mindeye_cli.core.trials import Split, average_trials, image_trials, training_trials
-from mindeye_cli.evaluate.panel import novelty, predictions
+from mindeye_cli.evaluate.panel import brains, novelty, predictions
+from mindeye_cli.evaluate.panel.brains import Brain, Setting
 from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.sources import Folder
 from mindeye_cli.models.encoders import load_encoder
-from mindeye_cli.models.run_model import RunModel, load_run
 from mindeye_store import open_store
-from mindeye_store.errors import InvalidInput, MindeyeError, MissingResource, UsageProblem
+from mindeye_store.errors import MindeyeError, MissingResource, UsageProblem
 
 # Predictions with a smaller share of the truth's effective rank have collapsed.
 COLLAPSED = 0.3
+# Responses that a bottleneck is fitted to: more cost memory and change the first few little.
+MOST_FITTED = 1000
+OF_RUN = ("training", "effective_rank", "single_trial", "bottleneck")
+SESSIONS = (
+    "one number of training sessions makes no curve: train a run with --set data.sessions=N (ridge:"
+    " sessions=N) and add --run RUN"
+)
+CLUSTERS = (
+    "no run has left a cluster out: train one with --set data.hold_out=1/8 (ridge: hold_out=1/8)"
+    " and add --run RUN"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What the panel looks at: a scored reconstruction, its controls and their store."""
+    """What the panel looks at: a scored reconstruction, its controls, their store, more runs."""
 
     folder: Folder
     store: Path
     recons: Pictures
     controls: Mapping[str, Pictures]
     lines: Mapping[str, Any]
-    seed: int
+    runs: tuple[Path, ...] = ()
+    seed: int = 0
 
 
 def panel(sheet: Sheet) -> dict[str, Any]:
@@ -55,147 +65,143 @@ def panel(sheet: Sheet) -> dict[str, Any]:
     Returns
     -------
     dict
-        `space`, `novelty`, `copy_rate`, `held_out_cluster`, `training`, `effective_rank`,
-        `single_trial`, `bottleneck`, and `skipped` (name to reason) for what is not there.
+        `subject`, `space`, `novelty`, `copy_rate`, `training`, `effective_rank`, `single_trial`,
+        `bottleneck`, `runs`, `sessions`, `held_out_cluster`, and `skipped` (name to reason) for
+        what is not there.
 
     Raises
     ------
-    InvalidInput, MissingResource
-        The store has no such subject, or no complete target space.
+    InvalidInput, MissingResource, UsageProblem
+        The store has no such subject or no complete target space, or one of `runs` does not fit.
     """
-    store = open_store(sheet.store)
-    manifest = sheet.folder.manifest or {}
-    subject = _subject(store, manifest)
-    space = _space(store, manifest)
-    target = store.target(space)
-    training = training_trials(store, subject).image_rows
-    rows = np.array([store.images.rows[image] for image in sheet.recons.ids], dtype=np.int64)
-    true, known = vectors(target, rows), vectors(target, training)
-    groups = sheet.recons.groups
-    likeness = novelty.nearest(true, known)
-    found: dict[str, Any] = {
-        "space": space,
-        "novelty": {
-            "likeness": likeness.tolist(),
-            "quartiles": novelty.quartiles(likeness, groups, sheet.lines, sheet.seed),
-        },
-    }
-    shown = {"": sheet.recons, **sheet.controls}
+    setting = _setting(sheet)
     skipped: dict[str, str] = {}
-
-    def copied() -> dict[str, Any]:
-        encoder = load_encoder(space)
-
-        def embed(pictures: Pictures) -> stats.Floats:
-            return pooled(encoder.encode(pictures.pixels))
-
-        return novelty.copy_rate(embed, shown, true, known, groups)
-
-    _attempt("copy_rate", copied, found, skipped)
-    _of_run(store, subject, sheet, rows, found, skipped)
+    drawn: Brain | None = None
+    try:
+        drawn = brains.drawn_from(sheet.folder, setting)
+    except MindeyeError as problem:
+        skipped.update(dict.fromkeys(OF_RUN, str(problem)))
+    found = _of_pictures(sheet, setting, drawn, skipped)
+    if drawn is not None:
+        found |= _of_run(drawn, setting, sheet.seed)
+    known = {} if drawn is None else {drawn.path.resolve(): drawn}
+    for path in sheet.runs:
+        known.setdefault(path.resolve(), brains.open_brain(path, setting))
+    found |= _of_runs(list(known.values()), setting, skipped)
+    if drawn is not None and drawn.held_out[0]:
+        found["held_out_pictures"] = _held_out_pictures(drawn, setting, sheet)
     return {**found, "skipped": skipped}
 
 
 def panel_warnings(found: Mapping[str, Any]) -> list[dict[str, str]]:
     """What in a panel a reader must not miss."""
-    rank = found.get("effective_rank")
-    if rank is None or not rank["ratio"] < COLLAPSED:
-        return []
-    message = (
-        f"predictions have an effective rank of {rank['predicted']['effective_rank']:.1f}, the true"
-        f" embeddings one of {rank['true']['effective_rank']:.1f}: the model names few directions"
-    )
-    return [{"code": "rank-collapsed", "message": message}]
-
-
-def _attempt(
-    name: str,
-    compute: Callable[[], Any],
-    found: dict[str, Any],
-    skipped: dict[str, str],
-) -> None:
-    """Add a part of the panel, or why it is not there."""
-    try:
-        found[name] = compute()
-    except MindeyeError as problem:
-        skipped[name] = str(problem)
-
-
-def _of_run(
-    store: Any,
-    subject: Any,
-    sheet: Sheet,
-    rows: stats.Ints,
-    found: dict[str, Any],
-    skipped: dict[str, str],
-) -> None:
-    """The parts that need the RUN behind the reconstruction."""
-    names = ("training", "held_out_cluster", "effective_rank", "single_trial", "bottleneck")
-    try:
-        path, model = _run(sheet, subject)
-        subject_of_run(store, path, model.info, subject.name)
-    except MindeyeError as problem:
-        skipped.update(dict.fromkeys(names, str(problem)))
-        return
-    images = np.unique(rows)
-    split: Split = "train" if (sheet.folder.manifest or {}).get("split") == "train" else "test"
-    trials = image_trials(subject, split)
-    trials = trials.take(np.flatnonzero(np.isin(trials.image_rows, images)))
-    true = np.asarray(store.target(model.space).read(trials.image_rows), dtype=np.float32)
-    test = average_trials(subject, trials)
-    output = predictions.output_of(model)
-    predicted = model.predict(test, outputs=(output,))[output]
-    fitted = training_trials(store, subject)
-    found["training"] = _training(model, fitted, subject)
-    found["effective_rank"] = predictions.ranks(predicted, true)
-    found["single_trial"] = predictions.by_repeats(model, subject, trials, true)
-    means = average_trials(subject, fitted)
-    found["bottleneck"] = predictions.bottleneck(model, means, test, true, sheet.seed)
-    text, space = model.info.details.get("held_out", ("", ""))
-    if not text:
-        skipped["held_out_cluster"] = "the run was trained on all clusters"
-        return
-    cluster = parse_held_out(text, space)
-    union = np.unique(
-        np.concatenate(
-            [training_trials(store, store.subject(s)).image_rows for s in model.info.subjects]
+    warnings = []
+    rank, seen = found.get("effective_rank"), found.get("novelty", {}).get("trained_on", 0)
+    if seen:
+        message = f"{seen} of the reconstructed images were trained on: no score of them is a test"
+        warnings.append({"code": "trained-on", "message": message})
+    if rank is not None and rank["ratio"] < COLLAPSED:
+        message = (
+            f"predictions have an effective rank of {rank['predicted']['effective_rank']:.1f}, the"
+            f" true embeddings one of {rank['true']['effective_rank']:.1f}: the model names few"
+            " directions"
         )
-    )
-    inside = np.isin(rows, cluster.rows(store.target(space), union, images))
+        warnings.append({"code": "rank-collapsed", "message": message})
+    return warnings
+
+
+def _setting(sheet: Sheet) -> Setting:
+    store, manifest = open_store(sheet.store), sheet.folder.manifest or {}
+    subject = _subject(store, manifest)
+    split: Split = "train" if manifest.get("split") == "train" else "test"
+    rows = [store.images.rows[image] for image in sheet.recons.ids]
+    trials = image_trials(subject, split)
+    trials = trials.take(np.flatnonzero(np.isin(trials.image_rows, rows)))
+    return Setting(store=store, subject=subject, split=split, trials=trials)
+
+
+def _of_pictures(
+    sheet: Sheet, setting: Setting, drawn: Brain | None, skipped: dict[str, str]
+) -> dict[str, Any]:
+    """Scores by likeness to training images, and the copy rate."""
+    store = setting.store
+    space = _space(store, drawn)
+    target = store.target(space)
+    rows = np.array([store.images.rows[image] for image in sheet.recons.ids], dtype=np.int64)
+    training = brains.trained_images(drawn, setting)
+    true, known = vectors(target, rows), vectors(target, training)
+    likeness = novelty.nearest(true, known)
     groups = sheet.recons.groups
-    found["held_out_cluster"] = {
-        "cluster": text,
+    found: dict[str, Any] = {
+        "subject": setting.subject.name,
         "space": space,
-        **{
-            name: novelty.subset(part, groups, sheet.lines, sheet.seed)
-            for name, part in (("inside", inside), ("outside", ~inside))
-            if part.any()
+        "novelty": {
+            "training_images": len(training),
+            "trained_on": int(len(np.intersect1d(rows, training))),
+            "likeness": likeness.tolist(),
+            "quartiles": novelty.quartiles(likeness, groups, sheet.lines, sheet.seed),
         },
+    }
+    try:
+        encoder = load_encoder(space)
+    except MindeyeError as problem:
+        skipped["copy_rate"] = str(problem)
+        return found
+
+    def embed(pictures: Pictures) -> stats.Floats:
+        return pooled(encoder.encode(pictures.pixels))
+
+    shown = {"": sheet.recons, **sheet.controls}
+    found["copy_rate"] = novelty.copy_rate(embed, shown, true, known, groups)
+    return found
+
+
+def _of_run(drawn: Brain, setting: Setting, seed: int) -> dict[str, Any]:
+    """The parts that need the run behind the reconstruction, and nothing else."""
+    model, subject = drawn.model, setting.subject
+    true, test = setting.true(model.space), average_trials(subject, setting.trials)
+    predicted = predictions.predictor(model)(test)
+    rank = predictions.ranks(predictions.gram(predicted), predictions.gram(true))
+    fitted = training_trials(setting.store, subject)
+    step = max(1, -(-len(fitted.image_rows) // MOST_FITTED))
+    some = fitted.take(np.arange(0, len(fitted.image_rows), step, dtype=np.int64))
+    means = average_trials(subject, some)
+    return {
+        "training": brains.training_of(drawn, setting),
+        "effective_rank": rank,
+        "single_trial": predictions.by_repeats(model, subject, setting.trials, true),
+        "bottleneck": predictions.bottleneck(model, means, test, true, seed),
     }
 
 
-def _run(sheet: Sheet, subject: Any) -> tuple[Path, RunModel]:
-    """The RUN of the embeddings that were drawn."""
-    manifest = sheet.folder.manifest or {}
-    named = manifest.get("folders", {}).get("high")
-    if named is None:
-        raise UsageProblem("no manifest names the RUN of the embeddings")
-    path = Path(named)
-    model = load_run(path, subject.name)
-    if of_file(path / MODEL) != manifest["runs"]["high"]["model_sha256"]:
-        raise InvalidInput("the RUN is another than the one that was used", where=named)
-    return path, model
+def _of_runs(known: list[Brain], setting: Setting, skipped: dict[str, str]) -> dict[str, Any]:
+    """All runs side by side, and what several of them tell."""
+    found: dict[str, Any] = {}
+    if known:
+        beside = brains.side_by_side(known, setting)
+        found["runs"] = beside["rows"]
+        plain = [row for row in beside["rows"] if not (row["shuffled"] or row["held_out"])]
+        if len({row["sessions"] for row in plain}) > 1:
+            found["sessions"] = sorted(plain, key=lambda row: (row["sessions"], row["run"]))
+        if beside["clusters"]:
+            found["held_out_cluster"] = beside["clusters"]
+    if "sessions" not in found:
+        skipped["sessions"] = SESSIONS
+    if "held_out_cluster" not in found:
+        skipped["held_out_cluster"] = CLUSTERS
+    return found
 
 
-def _training(model: RunModel, fitted: Any, subject: Any) -> dict[str, Any]:
-    """How much data trained the run, for curves over runs."""
-    asked = int(model.config.get("data", {}).get("sessions", 0))
-    held = len(np.unique(np.asarray(subject.session)[fitted.trial_rows]))
+def _held_out_pictures(drawn: Brain, setting: Setting, sheet: Sheet) -> dict[str, Any]:
+    """Scores of the pictures inside and outside the cluster that their run never saw."""
+    inside = brains.in_cluster(drawn, setting)
+    rows = [setting.store.images.rows[image] for image in sheet.recons.ids]
+    part = np.isin(rows, setting.trials.image_rows[inside])
+    sides = {"inside": part, "outside": ~part}
     return {
-        "sessions": asked or held,
-        "images": len(model.info.details.get("trained_images", ())),
-        "subjects": list(model.info.subjects),
-        "shuffled": bool(model.info.details.get("shuffled", False)),
+        name: novelty.subset(chosen, sheet.recons.groups, sheet.lines, sheet.seed)
+        for name, chosen in sides.items()
+        if chosen.any()
     }
 
 
@@ -212,9 +218,9 @@ def _subject(store: Any, manifest: Mapping[str, Any]) -> Any:
     return store.subject(str(name))
 
 
-def _space(store: Any, manifest: Mapping[str, Any]) -> str:
-    """The RUN's SPACE, else the store's first complete one, embeddings before latents."""
-    named = manifest.get("runs", {}).get("high", {}).get("space")
+def _space(store: Any, drawn: Brain | None) -> str:
+    """The run's SPACE, else the store's first complete one, embeddings before latents."""
+    named = None if drawn is None else drawn.model.space
     spaces = [str(s) for s in store.spaces if not store.missing_segments(s)]
     order = sorted(spaces, key=lambda s: (s != named, "vae" in s, s))
     if not order:
