@@ -18,9 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mindeye_cli.core.gram import centred_gram
 from mindeye_cli.models.run_model import RunModel
 
 Floats = NDArray[np.float32]
+# Variance below this share of the first component's is rounding of float32 outputs.
+ROUNDING = 1e-10
 
 
 class Bottleneck:
@@ -40,8 +43,8 @@ class Bottleneck:
         self.mean = outputs.mean(axis=0)
         centred = outputs - self.mean
         # The decomposition of the smaller side: ridge has as many outputs as a target has values.
-        values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-        kept = values[::-1] > max(values[-1], 0.0) * 1e-9
+        values, vectors = np.linalg.eigh(centred_gram(outputs))
+        kept = values[::-1] > max(values[-1], 0.0) * ROUNDING
         order = np.argsort(values)[::-1][kept]
         scale = np.sqrt(values[order])
         self.components = ((vectors[:, order] / scale).T @ centred).astype(np.float32)

@@ -50,7 +50,7 @@ class RidgeConfig:
         Folds, grouped by image, that choose alpha; 0 leaves one image out at a time.
     whiten : bool
         Predict the targets' principal components at unit variance.
-    hold_out, hold_out_space, shuffle_rows
+    sessions, hold_out, hold_out_space, shuffle_rows
         As in `data` of the other models (`train/config.py`).
     cv : {"none", "image"}
         `image`: also predict every image of the subject from a model that never saw it, all of
@@ -62,6 +62,7 @@ class RidgeConfig:
     alpha: Literal["target", "shared"] = "target"
     inner_folds: int = 0
     whiten: bool = False
+    sessions: int = 0
     hold_out: str = ""
     hold_out_space: str = ""
     shuffle_rows: bool = False
@@ -72,12 +73,15 @@ class RidgeConfig:
             raise ValueError("alphas must be positive numbers")
         if self.inner_folds < 0 or self.inner_folds == 1:
             raise ValueError("inner_folds must be 0 or at least 2")
+        if self.sessions < 0:
+            raise ValueError("sessions must not be negative")
         if self.hold_out:
             parse_held_out(self.hold_out, "")
 
     def selection(self, space: str) -> Selection:
         """Which images train beside which targets, for a run of a SPACE."""
         return Selection(
+            sessions=self.sessions,
             hold_out=self.hold_out,
             hold_out_space=self.hold_out_space or space,
             shuffle_rows=self.shuffle_rows,

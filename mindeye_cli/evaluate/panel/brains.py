@@ -195,5 +195,8 @@ def _cluster(
 
 def trained_images(brain: Brain | None, setting: Setting) -> stats.Ints:
     """Image rows that trained the brain; without one, the subject's training images."""
-    rows = [] if brain is None else trained_rows(brain.model.info, setting.store)
-    return rows if len(rows) else training_trials(setting.store, setting.subject).image_rows
+    if brain is not None:
+        rows = trained_rows(brain.model.info, setting.store)
+        if len(rows):
+            return rows
+    return training_trials(setting.store, setting.subject).image_rows

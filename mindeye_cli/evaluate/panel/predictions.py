@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core import stats
+from mindeye_cli.core.gram import centred_gram
 from mindeye_cli.core.retrieval_scores import cosine
 from mindeye_cli.core.shares import pseudo_values
 from mindeye_cli.core.trials import ImageTrials
@@ -29,7 +30,6 @@ DIMENSIONS = (1, 2, 5, 10, 20, 50, 100, 200)
 ENOUGH = 0.9
 # Rows predicted at once: a paper-sized embedding has 197,376 values.
 CHUNK_ROWS = 128
-CHUNK_FEATURES = 16384
 
 
 def predictor(model: RunModel) -> Predict:
@@ -84,21 +84,15 @@ def wins(cosines: stats.Floats, images: stats.Ints) -> stats.Floats:
     return np.asarray(won[images])
 
 
-def ranks(predicted: stats.Floats, true: stats.Floats) -> dict[str, Any]:
-    """Participation ratio and effective rank of predictions and of the truth.
+def ranks(predicted: Floats, true: Floats) -> dict[str, Any]:
+    """Participation ratio and effective rank of predictions and of the truth, (G, ...) each.
 
     Both count dimensions with much variance: (sum l)^2 / sum l^2, and exp of the entropy of the
     normalised eigenvalues (Roy & Vetterli 2007). Equally many images bound both sets alike.
-
-    Parameters
-    ----------
-    predicted, true : float64 arrays (G, G)
-        Inner products of the rows: `gram`.
     """
     found = {}
-    for name, products in (("predicted", predicted), ("true", true)):
-        centred = products - products.mean(axis=0) - products.mean(axis=1)[:, None]
-        values = np.clip(np.linalg.eigvalsh(centred + products.mean()), 0.0, None)
+    for name, rows in (("predicted", predicted), ("true", true)):
+        values = np.clip(np.linalg.eigvalsh(centred_gram(rows)), 0.0, None)
         share = values / max(values.sum(), np.finfo(float).tiny)
         positive = share[share > 0]
         found[name] = {
@@ -107,17 +101,6 @@ def ranks(predicted: stats.Floats, true: stats.Floats) -> dict[str, Any]:
         }
     ratio = found["predicted"]["effective_rank"] / found["true"]["effective_rank"]
     return {**found, "ratio": ratio, "n": len(predicted)}
-
-
-def gram(rows: Floats) -> stats.Floats:
-    """Inner products of rows less their mean, float64 (G, G)."""
-    flat = rows.reshape(len(rows), -1)
-    found = np.zeros((len(flat), len(flat)))
-    for start in range(0, flat.shape[1], CHUNK_FEATURES):
-        part = flat[:, start : start + CHUNK_FEATURES].astype(np.float64)
-        part -= part.mean(axis=0)
-        found += part @ part.T
-    return found
 
 
 def by_repeats(model: RunModel, subject: Any, trials: ImageTrials, true: Floats) -> dict[str, Any]:

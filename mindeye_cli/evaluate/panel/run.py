@@ -161,7 +161,7 @@ def _of_run(drawn: Brain, setting: Setting, seed: int) -> dict[str, Any]:
     model, subject = drawn.model, setting.subject
     true, test = setting.true(model.space), average_trials(subject, setting.trials)
     predicted = predictions.predictor(model)(test)
-    rank = predictions.ranks(predictions.gram(predicted), predictions.gram(true))
+    rank = predictions.ranks(predicted, true)
     fitted = training_trials(setting.store, subject)
     step = max(1, -(-len(fitted.image_rows) // MOST_FITTED))
     some = fitted.take(np.arange(0, len(fitted.image_rows), step, dtype=np.int64))

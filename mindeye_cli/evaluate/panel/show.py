@@ -47,7 +47,7 @@ def _copies(rate: Mapping[str, Any]) -> Table:
 
 
 def _rank(rank: Mapping[str, Any]) -> Table:
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (name, rank[name]["effective_rank"], rank[name]["participation_ratio"], rank["n"])
         for name in ("predicted", "true")
     ]
