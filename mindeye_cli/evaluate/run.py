@@ -119,10 +119,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         "images": len(set(recons.ids)),
         "names": folder.names,
         "ids": folder.ids,
-        "stimuli": {
-            "kind": "images" if stimuli.images is not None else "store",
-            "path": str(stimuli.path(folder).resolve()),
-        },
+        "stimuli": _source(stimuli, folder),
         "control_folders": {name: str(path.resolve()) for name, path in options.controls.items()},
         "bootstrap": {"unit": "image", "draws": stats.BOOTSTRAP_DRAWS, "level": stats.LEVEL},
         "environment": environment(),
@@ -138,6 +135,11 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     ]
     write_json(target, document)
     return _outcome(target, document, "ok")
+
+
+def _source(stimuli: Stimuli, folder: Folder) -> dict[str, str]:
+    kind = "images" if stimuli.images is not None else "store"
+    return {"kind": kind, "path": str(stimuli.path(folder).resolve())}
 
 
 def _panel(
