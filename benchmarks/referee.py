@@ -57,6 +57,8 @@ CLAIMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 SIZE = ("--images", "1200", "--test", "100", "--voxels", "2000")
 # Half the sampling from the low-level picture, so that it decides where things are.
 DRAWING = ("--candidates", "4", "--steps", "10", "--strength", "0.5")
+# Where nothing is known, there is nothing to choose by.
+BLIND = ("--candidates", "1", *DRAWING[2:])
 PRIOR = ("--set", "prior.steps=20", "--set", "prior.samples=2")
 LIMIT = ("--limit", "64")
 
@@ -104,8 +106,8 @@ def _drawings(out: Path, store: str, seed: int) -> list[tuple[str, tuple[str, ..
     plans = {
         "both": (*both, *DRAWING, *PRIOR, "--keep-candidates"),
         "ceiling": (*both, *DRAWING, "--control", "ceiling"),
-        "prior-only": (*both, *DRAWING, *PRIOR, "--control", "mean-brain"),
-        "shuffled-fit": (*shuffled, *DRAWING, *PRIOR),
+        "prior-only": (*both, *BLIND, *PRIOR, "--control", "mean-brain"),
+        "shuffled-fit": (*shuffled, *BLIND, *PRIOR),
         "high-level": ("--high", runs["high"], *DRAWING[:4], *PRIOR),
         "low-level": ("--low", runs["low"], "--decoder", "low-level"),
         "ridge": ("--high", runs["ridge"], *DRAWING[:4]),
