@@ -181,8 +181,12 @@ def _of_runs(known: list[Brain], setting: Setting, skipped: dict[str, str]) -> d
         beside = brains.side_by_side(known, setting)
         found["runs"] = beside["rows"]
         plain = [row for row in beside["rows"] if not (row["shuffled"] or row["held_out"])]
-        if len({row["sessions"] for row in plain}) > 1:
-            found["sessions"] = sorted(plain, key=lambda row: (row["sessions"], row["run"]))
+        pairs = {(row["kind"], row["sessions"]) for row in plain}
+        kinds = [kind for kind, _ in pairs]
+        curve = [row for row in plain if kinds.count(row["kind"]) > 1]
+        if curve:
+            order = sorted(curve, key=lambda row: (row["kind"], row["sessions"], row["run"]))
+            found["sessions"] = order
         if beside["clusters"]:
             found["held_out_cluster"] = beside["clusters"]
     if "sessions" not in found:
