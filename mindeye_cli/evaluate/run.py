@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mindeye_cli.core import stats
 from mindeye_cli.core.atomic import refuse_existing, write_json
@@ -17,9 +17,9 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.core.threads import apply_threads
 from mindeye_cli.evaluate.alignment import Alignment
 from mindeye_cli.evaluate.kinds import check_control, refuse_ceiling
-from mindeye_cli.evaluate.metrics import METRICS, Metric
+from mindeye_cli.evaluate.metrics import ALIASES, DEFAULT, METRICS, Metric
 from mindeye_cli.evaluate.picked import picked_warnings
-from mindeye_cli.evaluate.pictures import Pictures
+from mindeye_cli.evaluate.pictures import Pictures, Protocol
 from mindeye_cli.evaluate.scoring import RESERVED, score
 from mindeye_cli.evaluate.sources import (
     Folder,
@@ -28,27 +28,49 @@ from mindeye_cli.evaluate.sources import (
     open_folder,
     reconstructions,
 )
+from mindeye_cli.evaluate.tables import CSV, write_tables
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 SCHEMA = "mindeye-evaluation"
 SCHEMA_VERSION = 2
 FILE = "evaluation.json"
 # What a machine reads from stdout; per-image values and cards stay in the file.
-PRINTED = ("value", "ci95", "n", "undefined", "direction", "unit", "controls", "fraction")
+PRINTED = (
+    "value",
+    "ci95",
+    "n",
+    "undefined",
+    "d_prime",
+    "direction",
+    "unit",
+    "controls",
+    "fraction",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Options of `mindeye evaluate`, as on its command line."""
+    """Options of `mindeye evaluate`, as on its command line; `keep` is a folder for features."""
 
     store: Path | None = None
     images: Path | None = None
     metrics: tuple[str, ...] | None = None
     controls: Mapping[str, Path] = field(default_factory=dict)
+    protocol: Protocol = "mindeye"
+    keep: Path | None = None
     overwrite: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.metrics is not None:
+            named = tuple(ALIASES.get(name.lower(), name) for name in self.metrics)
+            object.__setattr__(self, "metrics", tuple(dict.fromkeys(named)))
+        if self.protocol not in get_args(Protocol):
+            raise UsageProblem(
+                f"unknown protocol {self.protocol!r}",
+                where="--protocol",
+                fix=f"one of {', '.join(get_args(Protocol))}",
+            )
         unknown = [name for name in self.metrics or () if name not in METRICS]
         if unknown:
             raise UsageProblem(
@@ -91,14 +113,21 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     apply_threads()
     folder = open_folder(recon)
     refuse_ceiling(folder)
-    target = recon / FILE
-    recons, truth = reconstructions(folder), stimuli.of(folder)
-    beside = {name: _control(name, path, folder) for name, path in options.controls.items()}
+    target = folder.home / FILE
+    truth = stimuli.of(folder)
+    recons = reconstructions(folder, truth.ids)
+    beside = {
+        name: _control(name, path, folder, truth.ids) for name, path in options.controls.items()
+    }
+    truth, recons = (_under(options, pictures) for pictures in (truth, recons))
+    beside = {name: _under(options, pictures) for name, pictures in beside.items()}
     identity = _identity(options, recons, truth, beside)
     fingerprint = of_json(identity)
     done = _finished(target, fingerprint, options.overwrite)
     if done is not None:
-        return _outcome(target, done, "notneeded")
+        if not (folder.home / CSV).exists():
+            write_tables(folder.home, str(recon), done)
+        return _outcome(recon, target, done, "notneeded")
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -107,7 +136,8 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         "n": len(recons),
         "images": len(set(recons.ids)),
         "names": folder.names,
-        "ids": folder.ids,
+        "ids": truth.ids,
+        "protocol": options.protocol,
         "stimuli": {
             "kind": "images" if stimuli.images is not None else "store",
             "path": str(stimuli.path(folder).resolve()),
@@ -123,12 +153,18 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         *picked_warnings(folder, truth, recons, tuple(document["metrics"]), options.seed),
     ]
     write_json(target, document)
-    return _outcome(target, document, "ok")
+    write_tables(folder.home, str(recon), document)
+    return _outcome(recon, target, document, "ok")
 
 
-def _control(name: str, path: Path, folder: Folder) -> Pictures:
+def _under(options: Options, pictures: Pictures) -> Pictures:
+    """The same pictures and their features so far, under the protocol asked for."""
+    return replace(pictures, protocol=options.protocol, keep=options.keep)
+
+
+def _control(name: str, path: Path, folder: Folder, ids: tuple[str, ...]) -> Pictures:
     check_control(name, open_folder(path))
-    return control_pictures(path, folder)
+    return control_pictures(path, folder, ids)
 
 
 def _score_all(
@@ -141,7 +177,7 @@ def _score_all(
     """Lines of every metric that applies, and the reasons of those that do not."""
     lines: dict[str, Any] = {}
     skipped: dict[str, str] = {}
-    names = options.metrics or tuple(METRICS)
+    names = options.metrics or tuple(metric.name for metric in DEFAULT)
     with track("evaluate", len(names), unit="metrics") as bar:
         for name in names:
             metric = METRICS[name]
@@ -179,7 +215,8 @@ def _identity(
         "stimuli": truth.fingerprint,
         "ids": of_json(recons.ids),
         "controls": {name: pictures.fingerprint for name, pictures in controls.items()},
-        "metrics": options.metrics or tuple(METRICS),
+        "metrics": options.metrics or tuple(metric.name for metric in DEFAULT),
+        "protocol": options.protocol,
         "seed": options.seed,
         "permutations": stats.PERMUTATIONS,
         "version": environment().get("mindeye"),
@@ -208,12 +245,13 @@ def _finished(target: Path, fingerprint: str, overwrite: bool) -> dict[str, Any]
     return None
 
 
-def _outcome(target: Path, document: dict[str, Any], status: Any) -> Outcome:
+def _outcome(recon: Path, target: Path, document: dict[str, Any], status: Any) -> Outcome:
     metrics = {
-        name: {key: line[key] for key in PRINTED} for name, line in document["metrics"].items()
+        name: {key: line[key] for key in PRINTED if key in line}
+        for name, line in document["metrics"].items()
     }
     values = {
-        "recon": str(target.parent),
+        "recon": str(recon),
         "metrics": metrics,
         "skipped": document["skipped"],
         "warnings": document["warnings"],
