@@ -93,7 +93,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     Parameters
     ----------
     recon : Path
-        A folder of `mindeye reconstruct`, or of pictures named by image id.
+        A folder of `mindeye reconstruct`, one of pictures named by image id, or a tensor file.
     options : Options
     stimuli : Stimuli
         The true images; shared between calls, so that their features are computed once.
@@ -128,23 +128,16 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         if not (folder.home / CSV).exists():
             write_tables(folder.home, str(recon), done)
         return _outcome(recon, target, done, "notneeded")
-    document: dict[str, Any] = {
+    document = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "fingerprint": fingerprint,
         "inputs": identity,
-        "n": len(recons),
-        "images": len(set(recons.ids)),
-        "names": folder.names,
-        "ids": truth.ids,
-        "protocol": options.protocol,
+        **_about(options, folder, truth),
         "stimuli": {
             "kind": "images" if stimuli.images is not None else "store",
             "path": str(stimuli.path(folder).resolve()),
         },
-        "control_folders": {name: str(path.resolve()) for name, path in options.controls.items()},
-        "bootstrap": {"unit": "image", "draws": stats.BOOTSTRAP_DRAWS, "level": stats.LEVEL},
-        "environment": environment(),
     }
     alignment = Alignment(recons.ids)
     document["metrics"], document["skipped"] = _score_all(options, recons, truth, beside, alignment)
@@ -155,6 +148,20 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     write_json(target, document)
     write_tables(folder.home, str(recon), document)
     return _outcome(recon, target, document, "ok")
+
+
+def _about(options: Options, folder: Folder, truth: Pictures) -> dict[str, Any]:
+    """What was scored, and how."""
+    return {
+        "n": len(truth),
+        "images": len(set(truth.ids)),
+        "names": folder.names,
+        "ids": truth.ids,
+        "protocol": options.protocol,
+        "control_folders": {name: str(path.resolve()) for name, path in options.controls.items()},
+        "bootstrap": {"unit": "image", "draws": stats.BOOTSTRAP_DRAWS, "level": stats.LEVEL},
+        "environment": environment(),
+    }
 
 
 def _under(options: Options, pictures: Pictures) -> Pictures:
