@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "evaluate"))
 
 NETWORKS = ("alexnet", "inception_v3", "efficientnet_b1", "resnet50")
 ROUNDS = 3
@@ -108,7 +108,7 @@ def ours(truth: np.ndarray, guess: np.ndarray, names: list[str], controls: bool)
 def build(home: Path, clip: bool) -> dict:
     """Networks for the plain procedure, and their weights where this package looks for them."""
     import torch
-    from evaluate.networks import put, random_network
+    from networks import put, random_network
 
     networks = {}
     for name in NETWORKS:

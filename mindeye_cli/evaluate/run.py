@@ -108,7 +108,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     InvalidInput
         Pictures that do not match the stimuli, are damaged or of mixed sizes.
     MissingResource
-        A folder, or the network of a metric asked for by name, is absent.
+        A folder, or the network of a metric that is named, is absent.
     """
     apply_threads()
     folder = open_folder(recon)
@@ -117,10 +117,10 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     truth = stimuli.of(folder)
     recons = reconstructions(folder, truth.ids)
     beside = {
-        name: _control(name, path, folder, truth.ids) for name, path in options.controls.items()
+        name: _under(options, _control(name, path, folder, truth.ids))
+        for name, path in options.controls.items()
     }
-    truth, recons = (_under(options, pictures) for pictures in (truth, recons))
-    beside = {name: _under(options, pictures) for name, pictures in beside.items()}
+    truth, recons = _under(options, truth), _under(options, recons)
     identity = _identity(options, recons, truth, beside)
     fingerprint = of_json(identity)
     done = _finished(target, fingerprint, options.overwrite)
@@ -134,10 +134,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         "fingerprint": fingerprint,
         "inputs": identity,
         **_about(options, folder, truth),
-        "stimuli": {
-            "kind": "images" if stimuli.images is not None else "store",
-            "path": str(stimuli.path(folder).resolve()),
-        },
+        **_origin(stimuli, folder),
     }
     alignment = Alignment(recons.ids)
     document["metrics"], document["skipped"] = _score_all(options, recons, truth, beside, alignment)
@@ -162,6 +159,11 @@ def _about(options: Options, folder: Folder, truth: Pictures) -> dict[str, Any]:
         "bootstrap": {"unit": "image", "draws": stats.BOOTSTRAP_DRAWS, "level": stats.LEVEL},
         "environment": environment(),
     }
+
+
+def _origin(stimuli: Stimuli, folder: Folder) -> dict[str, Any]:
+    kind = "images" if stimuli.images is not None else "store"
+    return {"stimuli": {"kind": kind, "path": str(stimuli.path(folder).resolve())}}
 
 
 def _under(options: Options, pictures: Pictures) -> Pictures:

@@ -61,7 +61,7 @@ def test_every_form_scores_the_same(
         for line in done.lines[1:]:
             for name, values in scores(Path(line["outputs"][0])).items():
                 np.testing.assert_allclose(values, known[name], atol=1e-5)
-    rows = list(csv.DictReader(long.open()))
+    rows = list(csv.DictReader(long.read_text().splitlines()))
     entries = [r for r in rows if r["row"] == "entry" and r["metric"] == "psnr"]
     assert len(entries) == 4 * 12 and len({r["recon"] for r in entries}) == 4
     assert {r["name"] for r in rows if r["row"] == "control"} == {"chance", "permuted"}
