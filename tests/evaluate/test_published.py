@@ -143,3 +143,22 @@ def test_absent_and_damaged_weights(tmp_path: Path, call_cli: Callable) -> None:
     torch.save({"features.0.weight": torch.zeros(1)}, path)
     done = call_cli(*command, "--metrics", "alexnet2", "--overwrite")
     assert done.code == 3 and "alexnet-owt" in done.stderr
+
+
+def test_features_of_one_picture_do_not_depend_on_the_others_and_survive_damage(
+    tmp_path: Path,
+) -> None:
+    put(home(), "resnet50", random_network("resnet50"))
+    pixels = np.stack(list(stimuli(5, 32).values()))
+    ids = tuple("abcde")
+    together = features(published.SWAV, Pictures(ids=ids, pixels=pixels, keep=tmp_path))["avgpool"]
+    known = np.array(together)
+    alone = features(published.SWAV, Pictures(ids=("c",), pixels=pixels[2:3]))["avgpool"]
+    turned = features(published.SWAV, Pictures(ids=ids[::-1], pixels=pixels[::-1].copy()))
+    scale = np.abs(known).max()
+    np.testing.assert_allclose(alone[0], known[2], atol=1e-5 * scale)
+    np.testing.assert_allclose(turned["avgpool"][::-1], known, atol=1e-5 * scale)
+    (file,) = tmp_path.glob("*/0.npy")
+    file.write_bytes(file.read_bytes()[:200])
+    again = features(published.SWAV, Pictures(ids=ids, pixels=pixels, keep=tmp_path))["avgpool"]
+    np.testing.assert_allclose(again, known, atol=1e-5 * scale)
