@@ -17,14 +17,13 @@ app = command_app()
 
 @app.command()
 def evaluate(
-    recon: Annotated[
-        list[Path], typer.Argument(metavar="RECON...", help="Folders of reconstructions.")
-    ],
+    recon: Annotated[list[Path], typer.Argument(metavar="RECON...", help="Folders or .pt files.")],
     store: Annotated[
         Path | None, typer.Option(metavar="STORE", help="Feature store with the stimuli.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of stimuli named by image id.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Stimuli: a folder named by image id, or .pt."),
     ] = None,
     metrics: Annotated[str | None, typer.Option(metavar="A,B", help="Only these metrics.")] = None,
     control: Annotated[
@@ -39,13 +38,25 @@ def evaluate(
         list[Path] | None,
         typer.Option("--run", metavar="RUN", help="Beside it in the panel; may be repeated."),
     ] = None,
+    protocol: Annotated[
+        str, typer.Option(metavar="NAME", help="Resizes of: mindeye, or brain-diffuser.")
+    ] = "mindeye",
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="All scores as one long CSV.")
+    ] = None,
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Score reconstructions, with intervals and controls."""
+    from typing import cast
+
+    from mindeye_cli.core.atomic import refuse_existing
+    from mindeye_cli.evaluate.pictures import Protocol
     from mindeye_cli.evaluate.run import Options
     from mindeye_cli.evaluate.run import evaluate as run
     from mindeye_cli.evaluate.sources import Stimuli
+    from mindeye_cli.evaluate.tables import collect
+    from mindeye_cli.settings import user_folder
 
     options = Options(
         store=store,
@@ -54,13 +65,21 @@ def evaluate(
         controls=dict(_named_folder(text) for text in control or ()),
         panel=panel,
         runs=tuple(runs or ()),
+        protocol=cast(Protocol, protocol),
+        keep=user_folder("cache") / "features",
         overwrite=overwrite,
         seed=seed,
     )
+    if csv is not None:
+        refuse_existing(csv, overwrite)
+    done = list[tuple[str, Path]]()
     stimuli = Stimuli(store, images)
     for folder in recon:
         outcome = run(folder, options, stimuli)
         output.emit("evaluate", outcome, human=_table(folder, outcome.values))
+        done.append((str(folder), outcome.outputs[0]))
+    if csv is not None:
+        collect(csv, done)
 
 
 def _named_folder(text: str) -> tuple[str, Path]:

@@ -27,7 +27,9 @@ def made_from(folder: Folder) -> str:
     A plain folder that says nothing counts as a reconstruction.
     """
     recorded = str((folder.manifest or {}).get("control", "none"))
-    return _chunk(folder.files[0]) if recorded == "none" else recorded
+    if recorded != "none" or not folder.files:
+        return recorded
+    return _chunk(folder.files[0])
 
 
 def refuse_ceiling(folder: Folder) -> None:

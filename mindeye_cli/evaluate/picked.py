@@ -58,7 +58,7 @@ def picked_warnings(
     scores = {
         name: _scores(name, _take(stimuli, rows), candidates)
         for name in metrics
-        if METRICS[name].least <= 2
+        if METRICS[name].least <= 2 and not METRICS[name].costly
     }
     for name, table in scores.items():
         share, low = _agreement(table, picks, rows, stimuli)

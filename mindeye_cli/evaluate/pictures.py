@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from mindeye_cli.core.fingerprint import of_array
+from mindeye_cli.core.fingerprint import of_array, of_json
 from mindeye_store.errors import InvalidInput
 
-Pixels = NDArray[np.uint8]
+# 8-bit pictures, or the floats in [0, 1] of a tensor file.
+Pixels = NDArray[np.uint8] | NDArray[np.floating]
+Protocol = Literal["mindeye", "brain-diffuser"]
 Ints = NDArray[np.int64]
 Value = TypeVar("Value")
 
@@ -34,17 +36,23 @@ class Pictures:
     ----------
     ids : tuple of str
         The image behind each entry; repeated when single trials were reconstructed.
-    pixels : uint8 array (n, H, W, 3)
+    pixels : uint8 array (n, H, W, 3), or float array of values in [0, 1]
     records : tuple of dict or None
         Scene records of the images, when they are procedural scenes.
     cache : dict
         Features by name, so that every network sees the set once.
+    protocol : {"mindeye", "brain-diffuser"}
+        Whose resizes are used.
+    keep : Path or None
+        Where features of large networks are kept for later evaluations.
     """
 
     ids: tuple[str, ...]
     pixels: Pixels
     records: tuple[dict[str, Any], ...] | None = None
     cache: dict[str, Any] = field(default_factory=dict)
+    protocol: Protocol = "mindeye"
+    keep: Path | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,7 +65,7 @@ class Pictures:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the pixels in order."""
-        return self.cached("fingerprint", lambda: of_array(self.pixels))
+        return self.cached("fingerprint", lambda: _fingerprint(self.pixels))
 
     def cached(self, key: str, compute: Callable[[], Value]) -> Value:
         """What `compute` returned the first time it was asked for under `key`."""
@@ -67,7 +75,14 @@ class Pictures:
         return value
 
 
-def read_picture(path: Path) -> Pixels:
+def _fingerprint(pixels: Pixels) -> str:
+    """Of 8-bit pictures as one array; of floats, which may be mapped from a file, row by row."""
+    if pixels.dtype == np.uint8:
+        return of_array(pixels)
+    return of_json([of_array(row) for row in pixels])
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
     """Read one picture as RGB.
 
     Returns
@@ -92,7 +107,7 @@ def read_picture(path: Path) -> Pixels:
         raise InvalidInput(f"not a readable picture: {problem}", where=str(path)) from problem
 
 
-def read_pictures(files: Sequence[Path]) -> Pixels:
+def read_pictures(files: Sequence[Path]) -> NDArray[np.uint8]:
     """Read pictures that must be of one size.
 
     Returns

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mindeye_cli.core import stats
 from mindeye_cli.core.atomic import refuse_existing, write_json
@@ -17,10 +17,10 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.core.threads import apply_threads
 from mindeye_cli.evaluate.alignment import Alignment
 from mindeye_cli.evaluate.kinds import check_control, refuse_ceiling
-from mindeye_cli.evaluate.metrics import METRICS, Metric
+from mindeye_cli.evaluate.metrics import ALIASES, DEFAULT, METRICS, Metric
 from mindeye_cli.evaluate.panel.run import Sheet, panel, panel_warnings
 from mindeye_cli.evaluate.picked import picked_warnings
-from mindeye_cli.evaluate.pictures import Pictures
+from mindeye_cli.evaluate.pictures import Pictures, Protocol
 from mindeye_cli.evaluate.scoring import RESERVED, score
 from mindeye_cli.evaluate.sources import (
     Folder,
@@ -29,18 +29,29 @@ from mindeye_cli.evaluate.sources import (
     open_folder,
     reconstructions,
 )
+from mindeye_cli.evaluate.tables import CSV, write_tables
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 SCHEMA = "mindeye-evaluation"
 SCHEMA_VERSION = 2
 FILE = "evaluation.json"
 # What a machine reads from stdout; per-image values and cards stay in the file.
-PRINTED = ("value", "ci95", "n", "undefined", "direction", "unit", "controls", "fraction")
+PRINTED = (
+    "value",
+    "ci95",
+    "n",
+    "undefined",
+    "d_prime",
+    "direction",
+    "unit",
+    "controls",
+    "fraction",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Options of `mindeye evaluate`, as on its command line."""
+    """Options of `mindeye evaluate`, as on its command line; `keep` is a folder for features."""
 
     store: Path | None = None
     images: Path | None = None
@@ -48,10 +59,21 @@ class Options:
     controls: Mapping[str, Path] = field(default_factory=dict)
     panel: bool = False
     runs: tuple[Path, ...] = ()
+    protocol: Protocol = "mindeye"
+    keep: Path | None = None
     overwrite: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.metrics is not None:
+            named = tuple(ALIASES.get(name.lower(), name) for name in self.metrics)
+            object.__setattr__(self, "metrics", tuple(dict.fromkeys(named)))
+        if self.protocol not in get_args(Protocol):
+            raise UsageProblem(
+                f"unknown protocol {self.protocol!r}",
+                where="--protocol",
+                fix=f"one of {', '.join(get_args(Protocol))}",
+            )
         unknown = [name for name in self.metrics or () if name not in METRICS]
         if unknown:
             raise UsageProblem(
@@ -82,7 +104,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     Parameters
     ----------
     recon : Path
-        A folder of `mindeye reconstruct`, or of pictures named by image id.
+        A folder of `mindeye reconstruct`, one of pictures named by image id, or a tensor file.
     options : Options
     stimuli : Stimuli
         The true images; shared between calls, so that their features are computed once.
@@ -97,32 +119,33 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     InvalidInput
         Pictures that do not match the stimuli, are damaged or of mixed sizes.
     MissingResource
-        A folder, or the network of a metric asked for by name, is absent.
+        A folder, or the network of a metric that is named, is absent.
     """
     apply_threads()
     folder = open_folder(recon)
     refuse_ceiling(folder)
-    target = recon / FILE
-    recons, truth = reconstructions(folder), stimuli.of(folder)
-    beside = {name: _control(name, path, folder) for name, path in options.controls.items()}
+    target = folder.home / FILE
+    truth = stimuli.of(folder)
+    recons = reconstructions(folder, truth.ids)
+    beside = {
+        name: _under(options, _control(name, path, folder, truth.ids))
+        for name, path in options.controls.items()
+    }
+    truth, recons = _under(options, truth), _under(options, recons)
     identity = _identity(options, recons, truth, beside)
     fingerprint = of_json(identity)
     done = _finished(target, fingerprint, options.overwrite)
     if done is not None:
-        return _outcome(target, done, "notneeded")
-    document: dict[str, Any] = {
+        if not (folder.home / CSV).exists():
+            write_tables(folder.home, str(recon), done)
+        return _outcome(recon, target, done, "notneeded")
+    document = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "fingerprint": fingerprint,
         "inputs": identity,
-        "n": len(recons),
-        "images": len(set(recons.ids)),
-        "names": folder.names,
-        "ids": folder.ids,
-        "stimuli": _source(stimuli, folder),
-        "control_folders": {name: str(path.resolve()) for name, path in options.controls.items()},
-        "bootstrap": {"unit": "image", "draws": stats.BOOTSTRAP_DRAWS, "level": stats.LEVEL},
-        "environment": environment(),
+        **_about(options, folder, truth),
+        **_origin(stimuli, folder),
     }
     alignment = Alignment(recons.ids)
     document["metrics"], document["skipped"] = _score_all(options, recons, truth, beside, alignment)
@@ -134,12 +157,8 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         *panel_warnings(document.get("panel", {})),
     ]
     write_json(target, document)
-    return _outcome(target, document, "ok")
-
-
-def _source(stimuli: Stimuli, folder: Folder) -> dict[str, str]:
-    kind = "images" if stimuli.images is not None else "store"
-    return {"kind": kind, "path": str(stimuli.path(folder).resolve())}
+    write_tables(folder.home, str(recon), document)
+    return _outcome(recon, target, document, "ok")
 
 
 def _panel(
@@ -162,9 +181,33 @@ def _panel(
     return panel(sheet)
 
 
-def _control(name: str, path: Path, folder: Folder) -> Pictures:
+def _about(options: Options, folder: Folder, truth: Pictures) -> dict[str, Any]:
+    """What was scored, and how."""
+    return {
+        "n": len(truth),
+        "images": len(set(truth.ids)),
+        "names": folder.names,
+        "ids": truth.ids,
+        "protocol": options.protocol,
+        "control_folders": {name: str(path.resolve()) for name, path in options.controls.items()},
+        "bootstrap": {"unit": "image", "draws": stats.BOOTSTRAP_DRAWS, "level": stats.LEVEL},
+        "environment": environment(),
+    }
+
+
+def _origin(stimuli: Stimuli, folder: Folder) -> dict[str, Any]:
+    kind = "images" if stimuli.images is not None else "store"
+    return {"stimuli": {"kind": kind, "path": str(stimuli.path(folder).resolve())}}
+
+
+def _under(options: Options, pictures: Pictures) -> Pictures:
+    """The same pictures and their features so far, under the protocol asked for."""
+    return replace(pictures, protocol=options.protocol, keep=options.keep)
+
+
+def _control(name: str, path: Path, folder: Folder, ids: tuple[str, ...]) -> Pictures:
     check_control(name, open_folder(path))
-    return control_pictures(path, folder)
+    return control_pictures(path, folder, ids)
 
 
 def _score_all(
@@ -177,7 +220,7 @@ def _score_all(
     """Lines of every metric that applies, and the reasons of those that do not."""
     lines: dict[str, Any] = {}
     skipped: dict[str, str] = {}
-    names = options.metrics or tuple(METRICS)
+    names = options.metrics or tuple(metric.name for metric in DEFAULT)
     with track("evaluate", len(names), unit="metrics") as bar:
         for name in names:
             metric = METRICS[name]
@@ -215,7 +258,8 @@ def _identity(
         "stimuli": truth.fingerprint,
         "ids": of_json(recons.ids),
         "controls": {name: pictures.fingerprint for name, pictures in controls.items()},
-        "metrics": options.metrics or tuple(METRICS),
+        "metrics": options.metrics or tuple(metric.name for metric in DEFAULT),
+        "protocol": options.protocol,
         "seed": options.seed,
         "permutations": stats.PERMUTATIONS,
         **({"panel": [str(path.resolve()) for path in options.runs]} if options.panel else {}),
@@ -245,12 +289,13 @@ def _finished(target: Path, fingerprint: str, overwrite: bool) -> dict[str, Any]
     return None
 
 
-def _outcome(target: Path, document: dict[str, Any], status: Any) -> Outcome:
+def _outcome(recon: Path, target: Path, document: dict[str, Any], status: Any) -> Outcome:
     metrics = {
-        name: {key: line[key] for key in PRINTED} for name, line in document["metrics"].items()
+        name: {key: line[key] for key in PRINTED if key in line}
+        for name, line in document["metrics"].items()
     }
     values = {
-        "recon": str(target.parent),
+        "recon": str(recon),
         "metrics": metrics,
         "skipped": document["skipped"],
         "warnings": document["warnings"],

@@ -16,12 +16,14 @@ from mindeye_cli.core.shares import pseudo_values
 from mindeye_cli.evaluate.alignment import Alignment
 from mindeye_cli.evaluate.fraction import fraction
 from mindeye_cli.evaluate.metrics import Metric, Scores
+from mindeye_cli.evaluate.metrics.identification import d_prime
 from mindeye_cli.evaluate.pictures import Pictures
 
 # Names that every metric's controls have of themselves.
 RESERVED = ("chance", "permuted", "stimulus")
 # Scores of these units cannot leave these limits, so neither do their intervals.
 BOUNDS = {"share": stats.SHARE, "Pearson r": (-1.0, 1.0), "SSIM": (-1.0, 1.0)}
+BOUNDS |= {"1 - r": (0.0, 2.0), "NMI": (1.0, 2.0)}
 
 
 def score(
@@ -50,10 +52,13 @@ def score(
     -------
     dict
         `value`, `ci95`, `n`, `undefined`, `direction`, `unit`, `controls`, `fraction`, `per_image`,
-        `card`; for scores of pairs also `pseudo_values`, one an image (`core/shares.py`).
+        `card`; for scores of pairs also `pseudo_values`, one an image (`core/shares.py`), and
+        `d_prime` where two stimuli are compared.
     """
     found = metric.compute(stimuli, recons, True)
     line = _summary(metric, found, stimuli, seed)
+    if metric.chance == 0.5 and found.wins is not None:
+        line["d_prime"] = _d_prime(found, line)
     units = {"": per_image(found, stimuli)}
     beside: dict[str, Any] = {"chance": {"value": metric.chance}}
     higher = metric.direction == "higher"
@@ -79,8 +84,20 @@ def score(
         "fraction": fraction(units, seed, higher=higher),
         "per_image": found.per_entry.tolist(),
         **pairs,
-        "card": dict(metric.card),
+        "card": {**_facts(metric, stimuli), "n": line["n"], "protocol": stimuli.protocol},
     }
+
+
+def _facts(metric: Metric, stimuli: Pictures) -> dict[str, Any]:
+    own = {} if metric.facts is None else dict(metric.facts(stimuli))
+    return {**own, **metric.card}
+
+
+def _d_prime(found: Scores, line: Mapping[str, Any]) -> dict[str, Any]:
+    """Sensitivity of a two-way choice and its interval, from the share's."""
+    pairs = int(np.isfinite(found.wins).sum()) if found.wins is not None else 0
+    low, high = (d_prime(limit, pairs) for limit in line["ci95"])
+    return {"value": d_prime(line["value"], pairs), "ci95": (low, high)}
 
 
 def per_image(found: Scores, stimuli: Pictures) -> stats.Floats:

@@ -1,4 +1,8 @@
-"""Where pictures come from: reconstruction folders, plain folders, and stores of stimuli."""
+"""Where pictures come from: reconstructions, plain folders, tensor files, and stores of stimuli.
+
+Pictures are matched by image id. A tensor file without ids has rows alone: its rows are the stimuli
+in their order, and there must be as many.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mindeye_cli.evaluate.pictures import Pictures, picture_files, read_pictures
-from mindeye_store import open_store
+from mindeye_cli.evaluate.known import FolderSource, Source, StoreSource, TensorSource
+from mindeye_cli.evaluate.pictures import Pictures, Pixels, picture_files, read_pictures
+from mindeye_cli.evaluate.tensors import read_tensors
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """Pictures of one folder before they are read.
+    """Pictures of one folder before they are read, or those of a tensor file.
 
     Attributes
     ----------
@@ -25,8 +28,13 @@ class Folder:
     names, ids : tuple of str
         File name without suffix, and image id, of each entry.
     files : tuple of Path
+        None for a tensor file.
     manifest : dict or None
-        What `mindeye reconstruct` recorded; None for a plain folder.
+        What `mindeye reconstruct` recorded; None for others' pictures.
+    pixels : array (n, H, W, 3) or None
+        Of a tensor file.
+    by_row : bool
+        There are no ids: row `k` belongs to the `k`-th stimulus.
     """
 
     path: Path
@@ -34,10 +42,19 @@ class Folder:
     ids: tuple[str, ...]
     files: tuple[Path, ...]
     manifest: dict[str, Any] | None
+    pixels: Pixels | None = None
+    by_row: bool = False
+
+    @property
+    def home(self) -> Path:
+        """The folder for what is found out about the pictures."""
+        if self.pixels is None:
+            return self.path
+        return self.path.with_name(f"{self.path.stem}-evaluation")
 
 
 def open_folder(path: Path) -> Folder:
-    """List a reconstruction's pictures, or those of a plain folder named by image id.
+    """List a reconstruction's pictures, or those of a plain folder or tensor file.
 
     Raises
     ------
@@ -46,9 +63,11 @@ def open_folder(path: Path) -> Folder:
     InvalidInput
         No pictures in it, a damaged manifest, or a picture that the manifest names is not there.
     """
+    if path.is_file():
+        return _open_tensors(path)
     if not path.is_dir():
         raise MissingResource(
-            "no such folder", where=str(path), fix="make one: mindeye reconstruct --help"
+            "no such folder or file", where=str(path), fix="make one: mindeye reconstruct --help"
         )
     inner = path / "images" if (path / "images").is_dir() else path
     found = picture_files(inner)
@@ -75,6 +94,20 @@ def open_folder(path: Path) -> Folder:
     )
 
 
+def _open_tensors(path: Path) -> Folder:
+    pixels, ids = read_tensors(path)
+    rows = tuple(str(k) for k in range(len(pixels)))
+    return Folder(
+        path=path,
+        names=rows if ids is None else ids,
+        ids=rows if ids is None else ids,
+        files=(),
+        manifest=None,
+        pixels=pixels,
+        by_row=ids is None,
+    )
+
+
 def _read_manifest(file: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
@@ -88,12 +121,16 @@ def _read_manifest(file: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     return manifest, entries
 
 
-def reconstructions(folder: Folder) -> Pictures:
-    """Read a folder's pictures in its own order."""
-    return Pictures(ids=folder.ids, pixels=read_pictures(folder.files))
+def reconstructions(folder: Folder, ids: tuple[str, ...]) -> Pictures:
+    """Read a folder's pictures in its own order; `ids` are those of their stimuli."""
+    return Pictures(ids=ids, pixels=_pixels(folder))
 
 
-def control_pictures(path: Path, recon: Folder) -> Pictures:
+def _pixels(folder: Folder) -> Pixels:
+    return read_pictures(folder.files) if folder.pixels is None else folder.pixels
+
+
+def control_pictures(path: Path, recon: Folder, ids: tuple[str, ...]) -> Pictures:
     """Read a control's pictures in the order of the reconstruction they stand beside.
 
     Raises
@@ -102,8 +139,16 @@ def control_pictures(path: Path, recon: Folder) -> Pictures:
         The control lacks one of the reconstruction's pictures.
     """
     control = open_folder(path)
-    by_name = dict(zip(control.names, control.files, strict=True))
-    missing = [name for name in recon.names if name not in by_name]
+    if control.by_row or recon.by_row:
+        if len(control.names) != len(recon.names):
+            raise InvalidInput(
+                f"{len(control.names)} pictures, where the reconstruction has {len(recon.names)}",
+                where=str(path),
+                fix="give the same images, in the same order",
+            )
+        return Pictures(ids=ids, pixels=_pixels(control))
+    places = {name: place for place, name in enumerate(control.names)}
+    missing = [name for name in recon.names if name not in places]
     if missing:
         raise InvalidInput(
             f"the control lacks {len(missing)} of the reconstruction's {len(recon.names)} pictures,"
@@ -111,7 +156,10 @@ def control_pictures(path: Path, recon: Folder) -> Pictures:
             where=str(path),
             fix="reconstruct the same images for both",
         )
-    return Pictures(ids=recon.ids, pixels=read_pictures([by_name[name] for name in recon.names]))
+    rows = [places[name] for name in recon.names]
+    if control.pixels is not None:
+        return Pictures(ids=ids, pixels=control.pixels[rows])
+    return Pictures(ids=ids, pixels=read_pictures([control.files[row] for row in rows]))
 
 
 class Stimuli:
@@ -149,40 +197,30 @@ class Stimuli:
 
     def of(self, folder: Folder) -> Pictures:
         """The stimuli of a reconstruction's entries, in its order."""
-        key = (self.path(folder), folder.ids)
+        path = self.path(folder)
+        source = self._open(path)
+        ids = _in_order(source, folder) if folder.by_row else folder.ids
+        key = (path, ids)
         if key not in self._read:
-            read = _from_folder if self.images is not None else _from_store
-            self._read[key] = read(*key)
+            self._read = {key: source.read(ids)}  # one set at a time: they may be large
         return self._read[key]
 
-
-def _from_store(path: Path, ids: tuple[str, ...]) -> Pictures:
-    images = open_store(path).images
-    _require(ids, images.rows, path)
-    rows = [images.rows[image_id] for image_id in ids]
-    known = images.records or [None] * images.n
-    records = tuple(record for record in (known[row] for row in rows) if record is not None)
-    return Pictures(
-        ids=ids,
-        pixels=images.read(np.asarray(rows, dtype=np.int64)),
-        records=records if len(records) == len(rows) else None,
-    )
+    def _open(self, path: Path) -> Source:
+        if self.images is None:
+            return StoreSource(path)
+        if path.is_file():
+            return TensorSource(path)
+        if not path.is_dir():
+            raise MissingResource("no such folder or file", where=str(path), fix="check --images")
+        return FolderSource(path)
 
 
-def _from_folder(path: Path, ids: tuple[str, ...]) -> Pictures:
-    if not path.is_dir():
-        raise MissingResource("no such folder", where=str(path), fix="check --images")
-    found = picture_files(path)
-    _require(ids, found, path)
-    return Pictures(ids=ids, pixels=read_pictures([found[image_id] for image_id in ids]))
-
-
-def _require(ids: tuple[str, ...], known: dict[str, Any], path: Path) -> None:
-    unknown = [image_id for image_id in ids if image_id not in known]
-    if unknown:
+def _in_order(source: Source, folder: Folder) -> tuple[str, ...]:
+    ids = tuple(source.order())
+    if len(ids) != len(folder.names):
         raise InvalidInput(
-            f"{len(unknown)} of {len(ids)} reconstructed images are not among the stimuli,"
-            f" first {unknown[0]!r}",
-            where=str(path),
-            fix="give the stimuli that were reconstructed: --store STORE or --images DIR",
+            f"{len(folder.names)} pictures without ids, where there are {len(ids)} stimuli",
+            where=str(folder.path),
+            fix="give exactly the stimuli that were reconstructed, in the same order",
         )
+    return ids

@@ -133,8 +133,8 @@ def test_missing_weights_skip_a_default_metric_and_stop_one_asked_for(
         evaluate(folder, options, Stimuli(None, images))
     loaded = Stimuli(None, images)
     monkeypatch.setattr("mindeye_cli.evaluate.run._why_not", lambda *a, **k: None)
-    names = {"pixcorr": METRICS["pixcorr"], "twoway_scene_net": METRICS["twoway_scene_net"]}
-    monkeypatch.setattr("mindeye_cli.evaluate.run.METRICS", names)
+    names = (METRICS["pixcorr"], METRICS["twoway_scene_net"])
+    monkeypatch.setattr("mindeye_cli.evaluate.run.DEFAULT", names)
     result = evaluate(folder, Options(images=images), loaded).values
     assert list(result["metrics"]) == ["pixcorr"]
     assert "not in this installation" in result["skipped"]["twoway_scene_net"]

@@ -38,7 +38,8 @@ def test_scores_intervals_controls_and_file(
     result = done.json
     assert result["command"] == "evaluate"
     assert result["outputs"] == [str(folder / "evaluation.json")]
-    assert list(result["metrics"]) == ["pixcorr", "ssim", "psnr"]
+    pixel = ["pixcorr", "ssim", "psnr", "nmi", "colours", "edges"]
+    assert list(result["metrics"]) == pixel
     for metric in result["metrics"].values():
         assert {"value", "ci95", "n", "direction", "controls"} <= set(metric)
         low, high = metric["ci95"]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mindeye_cli.evaluate.metrics.spec import Floats, Metric, Scores
 from mindeye_cli.evaluate.pictures import Pictures
-from mindeye_cli.evaluate.resize import PIXEL_SIDE, batches, resize, stretched
+from mindeye_cli.evaluate.resize import PIXEL_SIDE, batches, pixel_resize, resize, stretched
 
 CHANNELS = 3
 # Below it a picture is constant but for rounding, and its correlation is undefined.
@@ -85,8 +85,8 @@ PIXCORR = Metric(
     unit="Pearson r",
     compute=pixcorr,
     chance=0.0,
+    facts=pixel_resize,
     card={
-        "resize": "256 then 425, bilinear, antialias off",
         "formula": "mean over images of Pearson r over RGB values",
         "source": "Scotti et al. 2023; Ozcelik & VanRullen 2023",
     },

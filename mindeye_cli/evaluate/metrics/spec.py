@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mindeye_cli.evaluate.pictures import Pictures
 
 Floats = NDArray[np.float64]
+Compute = Callable[[Pictures, Pictures, bool], "Scores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,10 @@ class Metric:
         What guessing scores, where a number follows from the definition.
     card : mapping
         How it is computed: resize, network, formula.
+    facts : callable or None
+        What the card also says, from the stimuli: a network's weights and the protocol's resize.
+    costly : bool
+        Reads pictures by a large network: not used to look at every candidate of a choice.
     least : int
         Distinct images below which it is undefined.
     domain : {"any", "scenes"}
@@ -61,9 +66,11 @@ class Metric:
     name: str
     direction: Literal["higher", "lower"]
     unit: str
-    compute: Callable[[Pictures, Pictures, bool], Scores]
+    compute: Compute
     chance: float | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
+    facts: Callable[[Pictures], Mapping[str, Any]] | None = None
+    costly: bool = False
     least: int = 1
     domain: Literal["any", "scenes"] = "any"
     records: bool = False

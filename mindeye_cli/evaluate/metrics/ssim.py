@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mindeye_cli.evaluate.metrics.spec import Floats, Metric, Scores
 from mindeye_cli.evaluate.pictures import Pictures
-from mindeye_cli.evaluate.resize import PIXEL_SIDE, batches, resize, stretched
+from mindeye_cli.evaluate.resize import PIXEL_SIDE, batches, pixel_resize, resize, stretched
 
 SIGMA = 1.5
 RADIUS = 5  # scikit-image truncates the Gaussian at 3.5 sigma
@@ -128,8 +128,9 @@ SSIM = Metric(
     direction="higher",
     unit="SSIM",
     compute=ssim,
+    facts=pixel_resize,
     card={
-        "resize": "256 then 425, bilinear, antialias off; then grey (.2125, .7154, .0721)",
+        "grey": "after the resize, .2125 R + .7154 G + .0721 B",
         "formula": "Gaussian window sigma 1.5, 11 x 11, population covariance, data range 1",
         "permuted": "pairs other than the true ones on every fifth window in each direction",
         "source": "Wang et al. 2004; Scotti et al. 2023",

@@ -1,0 +1,1 @@
+"""The published protocols' networks: their weights, inputs, nodes, and features kept on disk."""
