@@ -51,8 +51,8 @@ def evaluate(
     from typing import cast
 
     from mindeye_cli.core.atomic import refuse_existing
+    from mindeye_cli.evaluate.options import Options
     from mindeye_cli.evaluate.pictures import Protocol
-    from mindeye_cli.evaluate.run import Options
     from mindeye_cli.evaluate.run import evaluate as run
     from mindeye_cli.evaluate.sources import Stimuli
     from mindeye_cli.evaluate.tables import collect

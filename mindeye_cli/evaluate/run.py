@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from mindeye_cli.core import stats
 from mindeye_cli.core.atomic import refuse_existing, write_json
@@ -17,11 +16,12 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.core.threads import apply_threads
 from mindeye_cli.evaluate.alignment import Alignment
 from mindeye_cli.evaluate.kinds import check_control, refuse_ceiling
-from mindeye_cli.evaluate.metrics import ALIASES, DEFAULT, METRICS, Metric
+from mindeye_cli.evaluate.metrics import DEFAULT, METRICS, Metric
+from mindeye_cli.evaluate.options import Options
 from mindeye_cli.evaluate.panel.run import Sheet, panel, panel_warnings
 from mindeye_cli.evaluate.picked import picked_warnings
-from mindeye_cli.evaluate.pictures import Pictures, Protocol
-from mindeye_cli.evaluate.scoring import RESERVED, score
+from mindeye_cli.evaluate.pictures import Pictures
+from mindeye_cli.evaluate.scoring import score
 from mindeye_cli.evaluate.sources import (
     Folder,
     Stimuli,
@@ -30,7 +30,7 @@ from mindeye_cli.evaluate.sources import (
     reconstructions,
 )
 from mindeye_cli.evaluate.tables import CSV, write_tables
-from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
+from mindeye_store.errors import InvalidInput, MissingResource
 
 SCHEMA = "mindeye-evaluation"
 SCHEMA_VERSION = 2
@@ -47,55 +47,6 @@ PRINTED = (
     "controls",
     "fraction",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Options of `mindeye evaluate`, as on its command line; `keep` is a folder for features."""
-
-    store: Path | None = None
-    images: Path | None = None
-    metrics: tuple[str, ...] | None = None
-    controls: Mapping[str, Path] = field(default_factory=dict)
-    panel: bool = False
-    runs: tuple[Path, ...] = ()
-    protocol: Protocol = "mindeye"
-    keep: Path | None = None
-    overwrite: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.metrics is not None:
-            named = tuple(ALIASES.get(name.lower(), name) for name in self.metrics)
-            object.__setattr__(self, "metrics", tuple(dict.fromkeys(named)))
-        if self.protocol not in get_args(Protocol):
-            raise UsageProblem(
-                f"unknown protocol {self.protocol!r}",
-                where="--protocol",
-                fix=f"one of {', '.join(get_args(Protocol))}",
-            )
-        unknown = [name for name in self.metrics or () if name not in METRICS]
-        if unknown:
-            raise UsageProblem(
-                f"unknown metric {unknown[0]!r}",
-                where="--metrics",
-                fix=f"one of {', '.join(METRICS)}",
-            )
-        if self.panel and self.images is not None:
-            raise UsageProblem(
-                "the panel needs the training images, which a folder of stimuli lacks",
-                where="--panel",
-                fix="give --store STORE in place of --images",
-            )
-        if self.runs and not self.panel:
-            raise UsageProblem("only the panel looks at runs", where="--run", fix="add --panel")
-        for name in self.controls:
-            if name in RESERVED or not re.fullmatch(r"[\w .+-]+", name):
-                raise UsageProblem(
-                    f"{name!r} cannot name a control",
-                    where="--control",
-                    fix="give NAME=DIR with another NAME",
-                )
 
 
 def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
