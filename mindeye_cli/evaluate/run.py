@@ -27,7 +27,7 @@ from mindeye_cli.evaluate.sources import (
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 SCHEMA = "mindeye-evaluation"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "evaluation.json"
 # What a machine reads from stdout; per-image values and cards stay in the file.
 PRINTED = ("value", "ci95", "n", "undefined", "direction", "unit", "controls")
