@@ -18,6 +18,9 @@ import pytest
 
 # Before torch is imported anywhere: tests share two cores with each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What they compare to the bit holds on a CPU; MINDEYE_TEST_GPU=1 shows what an accelerator makes.
+if os.environ.get("MINDEYE_TEST_GPU") != "1":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 ROOT = Path(__file__).resolve().parent.parent
 # Last, so that the installed packages are the ones tested: worker processes import functions of
