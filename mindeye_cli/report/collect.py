@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mindeye_cli.report.findings import (
+    EXHIBITED,
     RETRIEVAL,
     Finding,
     Findings,
+    read_exhibit,
     read_evaluation,
+    read_explanation,
     read_object,
     read_retrieval,
     read_trained,
@@ -47,8 +50,12 @@ def collect(paths: Sequence[Path]) -> Findings:
             raise MissingResource("no such file or folder", where=str(path), fix="check the path")
         here = {item.path.resolve(): item for item in _walk(path, path, DEPTH)}
         if not here:
+            # Pages and pictures of other commands are shown only where they were asked for by name.
+            shown = read_exhibit(path, path.resolve().name)
+            here = {} if shown is None else {path.resolve(): shown}
+        if not here:
             raise InvalidInput(
-                "no evaluation, retrieval result or run",
+                "no evaluation, retrieval result, run, explanation or page",
                 where=str(path),
                 fix="make one: mindeye evaluate RECON, or mindeye retrieve pool ... --out FILE",
             )
@@ -60,7 +67,8 @@ def collect(paths: Sequence[Path]) -> Findings:
 def _walk(path: Path, top: Path, depth: int) -> Iterator[Finding]:
     name = path.resolve().name if path == top else str(path.relative_to(top))
     if path.is_file():
-        yield from _file(path, name, asked=path == top)
+        if path.suffix.lower() not in EXHIBITED:
+            yield from _file(path, name, asked=path == top)
         return
     marks = [mark for mark in FOLDERS if (path / mark).exists()]
     if marks:
@@ -75,9 +83,14 @@ def _file(path: Path, name: str, *, asked: bool) -> Iterator[Finding]:
     """A result file; other JSON files in a folder are passed by, one that was named is not."""
     if not asked:
         text = path.read_text(encoding="utf-8", errors="replace")
-        if not any(f'"{schema}"' in text for schema in FILES):
+        explained = '"rois"' in text and '"question"' in text
+        if not explained and not any(f'"{schema}"' in text for schema in FILES):
             return
-    schema = read_object(path).get("schema")
+    document = read_object(path)
+    schema = document.get("schema")
+    if schema not in FILES and {"rois", "question"} <= set(document):
+        yield read_explanation(path, name)
+        return
     if schema not in FILES:
         raise InvalidInput(f"schema {schema!r} is none of {', '.join(FILES)}", where=str(path))
     yield FILES[str(schema)](path, name)

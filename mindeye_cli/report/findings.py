@@ -18,6 +18,7 @@ from mindeye_store.errors import InvalidInput
 Json = dict[str, Any]
 EVALUATION = "mindeye-evaluation"
 RETRIEVAL = "mindeye-retrieval"
+EXHIBITED = (".html", ".htm", ".png", ".jpg", ".jpeg")
 VERSIONS = {EVALUATION: 2, RETRIEVAL: 1}
 
 
@@ -53,6 +54,20 @@ class Run(Finding):
     log: tuple[Json, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation(Finding):
+    """One result of `mindeye explain`: `rois` and the `question` that they answer."""
+
+    result: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibit(Finding):
+    """An HTML page, or a folder of pages and pictures, that another command wrote."""
+
+    files: tuple[Path, ...]
+
+
 Kind = TypeVar("Kind", bound=Finding)
 
 
@@ -84,6 +99,22 @@ def read_retrieval(path: Path, name: str) -> Retrieval:
     keys = ("image_retrieval", "brain_retrieval", "images")
     result = versioned(path, RETRIEVAL, keys)
     return Retrieval(path=path, name=Path(name).stem, result=result)
+
+
+def read_explanation(path: Path, name: str) -> Explanation:
+    """Read a result of `mindeye explain`."""
+    result = read_object(path)
+    rois = result.get("rois")
+    if not isinstance(rois, dict) or not all(isinstance(v, dict) for v in rois.values()):
+        raise InvalidInput("'rois' is not a table of areas", where=str(path))
+    return Explanation(path=path, name=name.removesuffix(".json"), result=result)
+
+
+def read_exhibit(path: Path, name: str) -> Exhibit | None:
+    """A page, or the pages and pictures of a folder; None where there are none."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    shown = tuple(file for file in files if file.suffix.lower() in EXHIBITED)
+    return Exhibit(path=path, name=name, files=shown) if shown else None
 
 
 def read_trained(path: Path, name: str) -> Run:

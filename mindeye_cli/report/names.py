@@ -49,7 +49,12 @@ HEADLINES = (
 
 def metric(name: str) -> str:
     """A metric as the field writes it."""
-    return METRICS.get(name, name)
+    return METRICS.get(name, words(name))
+
+
+def words(key: str) -> str:
+    """A key of a record as words."""
+    return key.replace("_", " ")
 
 
 def meaning(control: str) -> str:

@@ -8,7 +8,10 @@ from mindeye_cli.report.blocks import Section
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Findings
 from mindeye_cli.report.sections import (
+    exhibits,
+    explained,
     methods,
+    panel,
     provenance,
     published,
     reconstruction,
@@ -23,7 +26,10 @@ SECTIONS: tuple[Callable[[Findings, Context], Section | None], ...] = (
     systems.build,
     published.build,
     reconstruction.build,
+    panel.build,
     retrieval.build,
+    explained.build,
+    exhibits.build,
     training.build,
     methods.build,
     provenance.build,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mindeye_cli.report.blocks import Block, Bullets, Card, Cards, Note, Section, Text
+from mindeye_cli.report.blocks import Block, Card, Cards, Note, Section, Text
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Evaluation, Findings, Retrieval, Run
 from mindeye_cli.report.names import HEADLINES, around, metric
@@ -26,7 +26,7 @@ def build(findings: Findings, context: Context) -> Section:
     blocks += [Note(title=title, text=text) for title, text in origin.notes(findings, context)]
     cards = (*_retrieved(findings), *_reconstructed(findings))
     if cards:
-        blocks += [Cards(cards), Bullets((("How to read it", _reading(findings)),))]
+        blocks += [Cards(cards), Text(_reading(findings))]
     return Section(key="summary", title="Summary", blocks=tuple(blocks))
 
 
@@ -92,7 +92,7 @@ def _count(n: int, noun: str) -> str:
 def _reading(findings: Findings) -> str:
     groups = comparable(findings.of(Evaluation))
     first = "" if all(len(g) < 2 for g in groups) else " Cards show the first system of the table."
-    return RULE + first
+    return f"How to read the cards. {RULE}{first}"
 
 
 def _reconstructed(findings: Findings) -> tuple[Card, ...]:
