@@ -107,7 +107,7 @@ class _Reader(HTMLParser):
         if self.rows is not None:
             return
         text = self._take()
-        if self.pictures and tag in ("li", "figcaption", "") and text:
+        if self.pictures and tag in ("li", "figcaption") and text:
             last = self.pictures[-1]
             self.pictures[-1] = Picture(uri=last.uri, alt=last.alt, below=text)
             return

@@ -54,7 +54,8 @@ def _models(findings: Findings) -> str:
     return (
         f"Models were trained on {' and '.join(map(str, voxels))} voxels: {', '.join(kinds)}."
         " High-level and low-level models follow the architecture of Scotti et al. (2023)."
-        f"{linear if ridge else ''} No test trial took part in training, normalisation or selection."
+        f"{linear if ridge else ''} No test trial took part in training, normalisation or"
+        " selection."
     )
 
 
@@ -62,11 +63,13 @@ def _retrieval(findings: Findings) -> str:
     first = findings.of(Retrieval)[0].result
     return (
         f"Retrieval: {first['draws']} pools of {first['pool']} of {first['n']}"
-        f" {first.get('split', '')} images were drawn without replacement. Image retrieval ranks the"
-        " images of the pool for a brain response, brain retrieval ranks the responses for an image;"
+        f" {first.get('split', '')} images were drawn without replacement. Image retrieval ranks"
+        " the images of the pool for a brain response, brain retrieval ranks the responses for an"
+        " image;"
         " a tie counts as the middle of the tied places. Intervals resample images with the pools"
         " fixed (expanded percentile bootstrap, Hesterberg 2015). The permuted control pairs"
-        " responses and images at random 1,000 times at test time and gives the mean over all pools."
+        " responses and images at random 1,000 times at test time and gives the mean over all"
+        " pools."
     )
 
 
@@ -80,10 +83,10 @@ def _images(findings: Findings) -> str:
     draws = scores.get("bootstrap", {}).get("draws")
     resamples = f"{draws:,} resamples" if isinstance(draws, int) else "resamples"
     return (
-        f"Reconstructions of {' and '.join(map(str, counts))} images were scored by {names}, with the"
-        f" {protocol} protocol ({published}): pictures resized bilinearly without antialiasing,"
-        " two-way identification by Pearson correlation with strict inequality. Intervals (95 %) come"
-        f" from {resamples} of images (Hesterberg 2015), in which pairs of copies of one image are"
+        f"Reconstructions of {' and '.join(map(str, counts))} images were scored by {names}, with"
+        f" the {protocol} protocol ({published}): pictures resized bilinearly without antialiasing,"
+        " two-way identification by Pearson correlation with strict inequality. Intervals (95 %)"
+        f" come from {resamples} of images (Hesterberg 2015), in which pairs of copies of one image are"
         " left out. The permuted control pairs reconstructions and stimuli at random 1,000 times;"
         " controls that share the generator separate what it does by itself from what the brain"
         " adds (Mayo et al. 2024; Shirakawa et al. 2024)."

@@ -89,7 +89,7 @@ def facts(item: Evaluation) -> str:
 
 
 def score_table(item: Evaluation) -> Table:
-    """Every metric: value, interval, n, chart, fraction of the way from prior to ceiling, controls."""
+    """Every metric: value, interval, n, chart, fraction from prior to ceiling, controls."""
     metrics = item.scores["metrics"]
     controls = controls_of(metrics)
     fraction = any(line.get("fraction") for line in metrics.values())

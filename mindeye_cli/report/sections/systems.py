@@ -30,9 +30,9 @@ from mindeye_cli.report.numbers import number, span
 from mindeye_cli.report.sections.gallery import side_by_side
 
 RULE = (
-    "Order: mean rank over the metrics that all systems of the table have, within each subject (1 is"
-    " best; systems with equal scores share the middle of their places; equal mean ranks are ordered"
-    " by name). Controls are not ranked."
+    "Order: mean rank over the metrics that all systems of the table have, within each subject (1"
+    " is best; systems with equal scores share the middle of their places; equal mean ranks are"
+    " ordered by name). Controls are not ranked."
 )
 APART = (
     "These systems were scored on other images than those of the table above: the two cannot be"
