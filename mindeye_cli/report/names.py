@@ -19,6 +19,7 @@ METRICS = {
     "category_accuracy": "main object's category",
     "colour_accuracy": "main object's colour",
 }
+RECORDED = {"ci95": "95 % interval", "range95": "95 % range", "q": "q (false discovery rate)"}
 # What each control is, for the reader of a table.
 CONTROLS = {
     "chance": "what guessing scores, where the definition says so",
@@ -49,12 +50,12 @@ HEADLINES = (
 
 def metric(name: str) -> str:
     """A metric as the field writes it."""
-    return METRICS.get(name, words(name))
+    return words(name)
 
 
 def words(key: str) -> str:
     """A key of a record as words."""
-    return key.replace("_", " ")
+    return METRICS.get(key) or RECORDED.get(key) or key.replace("_", " ")
 
 
 def meaning(control: str) -> str:

@@ -162,6 +162,7 @@ class _Reader(HTMLParser):
         self.pictures = []
 
     def _table(self, rows: list[list[str]]) -> None:
+        self._strip()
         rows = [row for row in rows if row]
         self.words = []
         if len(rows) < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from mindeye_cli.core.source_datasets import NSD, SIMULATION
 from mindeye_cli.report.blocks import Block, Bullets, Heading, Section, Text
@@ -62,8 +63,8 @@ def _models(findings: Findings) -> str:
 def _retrieval(findings: Findings) -> str:
     first = findings.of(Retrieval)[0].result
     return (
-        f"Retrieval: {first['draws']} pools of {first['pool']} of {first['n']}"
-        f" {first.get('split', '')} images were drawn without replacement. Image retrieval ranks"
+        f"Retrieval: {_pools(first)} of {first['n']} {first.get('split', '')} images drawn without"
+        " replacement. Image retrieval ranks"
         " the images of the pool for a brain response, brain retrieval ranks the responses for an"
         " image;"
         " a tie counts as the middle of the tied places. Intervals resample images with the pools"
@@ -71,6 +72,11 @@ def _retrieval(findings: Findings) -> str:
         " responses and images at random 1,000 times at test time and gives the mean over all"
         " pools."
     )
+
+
+def _pools(result: dict[str, Any]) -> str:
+    many = "one pool" if result["draws"] == 1 else f"{result['draws']} pools"
+    return f"{many} of {result['pool']}"
 
 
 def _images(findings: Findings) -> str:
@@ -86,8 +92,8 @@ def _images(findings: Findings) -> str:
         f"Reconstructions of {' and '.join(map(str, counts))} images were scored by {names}, with"
         f" the {protocol} protocol ({published}): pictures resized bilinearly without antialiasing,"
         " two-way identification by Pearson correlation with strict inequality. Intervals (95 %)"
-        f" come from {resamples} of images (Hesterberg 2015), in which pairs of copies of one image are"
-        " left out. The permuted control pairs reconstructions and stimuli at random 1,000 times;"
+        f" come from {resamples} of images (Hesterberg 2015), in which pairs of copies of one image"
+        " are left out. The permuted control pairs reconstructions and stimuli at random 1,000 times;"
         " controls that share the generator separate what it does by itself from what the brain"
         " adds (Mayo et al. 2024; Shirakawa et al. 2024)."
     )

@@ -35,7 +35,7 @@ def build(findings: Findings, context: Context) -> Section | None:
     for item in findings.of(Evaluation):
         panel = item.scores.get("panel")
         if isinstance(panel, dict) and panel:
-            blocks += [Heading(item.name), *_one(context.tidy(panel), item.name)]
+            blocks += [Heading(item.name), *_one(context.tidy(_without_long(panel)), item.name)]
     if not blocks:
         return None
     return Section(key="panel", title="Generalisation", blocks=(Text(ABOUT), *blocks))
@@ -95,6 +95,14 @@ def text(value: Any) -> str:
         ends = value.get("ci95") or value.get("range95")
         return text(value["value"]) + (f" ({text(ends)})" if ends else "")
     return str(value)
+
+
+def _without_long(value: Any) -> Any:
+    """A record without its values for each image."""
+    if isinstance(value, Mapping):
+        kept = {k: _without_long(v) for k, v in value.items()}
+        return {k: v for k, v in kept.items() if not (isinstance(v, list) and len(v) > MOST)}
+    return [_without_long(v) for v in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> bool:
