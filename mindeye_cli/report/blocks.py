@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Attributes = dict[str, str | float]
 Tone = Literal["plain", "good", "bad", "quiet"]
 
 

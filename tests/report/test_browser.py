@@ -36,7 +36,8 @@ PICTURES = """async () => {
       low = Math.min(low, data[k], data[k + 1], data[k + 2]);
       high = Math.max(high, data[k], data[k + 1], data[k + 2]);
     }
-    out.push({ side: img.naturalWidth, shown: img.getBoundingClientRect().width, range: high - low });
+    const shown = img.getBoundingClientRect().width;
+    out.push({ side: img.naturalWidth, shown, range: high - low });
   }
   return out;
 }"""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from mindeye_cli.report.blocks import Drawing, Shape
+from mindeye_cli.report.blocks import Attributes, Drawing, Shape
 from mindeye_cli.report.charts.axis import Axis, axis
 
 WIDTH, HEIGHT = 340, 180
@@ -59,9 +59,9 @@ def _frame(across: Axis, up: Axis) -> tuple[Shape, ...]:
     shapes = []
     for value, text in up.ticks():
         y = up.at(value)
-        ends = {"class": "grid", "x1": LEFT, "x2": WIDTH - RIGHT, "y1": y, "y2": y}
+        ends: Attributes = {"class": "grid", "x1": LEFT, "x2": WIDTH - RIGHT, "y1": y, "y2": y}
         shapes.append(Shape(tag="line", attributes=ends))
-        place: dict[str, str | float] = {"x": LEFT - 6, "y": y + 4, "text-anchor": "end"}
+        place: Attributes = {"x": LEFT - 6, "y": y + 4, "text-anchor": "end"}
         shapes.append(Shape(tag="text", attributes=place, text=text))
     corner = f"M{LEFT},{TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"
     shapes.append(Shape(tag="path", attributes={"class": "axis", "d": corner}))
@@ -70,7 +70,7 @@ def _frame(across: Axis, up: Axis) -> tuple[Shape, ...]:
         (WIDTH - RIGHT, f"{across.high:.0f}", "end"),
     )
     for x, text, anchor in texts:
-        place = {"x": x, "y": HEIGHT - 8, "text-anchor": anchor}
+        place: Attributes = {"x": x, "y": HEIGHT - 8, "text-anchor": anchor}
         shapes.append(Shape(tag="text", attributes=place, text=text))
     return tuple(shapes)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mindeye_cli.report.blocks import Drawing, Shape
+from mindeye_cli.report.blocks import Attributes, Drawing, Shape
 from mindeye_cli.report.charts.axis import Axis, axis
 from mindeye_cli.report.names import around
 from mindeye_cli.report.numbers import number, span
@@ -98,7 +98,7 @@ def _score(
     if interval:
         shapes.append(_line("interval", scale.at(interval[0]), y, scale.at(interval[1]), y))
     if value is not None:
-        place = {"class": "dot", "cx": scale.at(value), "cy": y, "r": 4}
+        place: Attributes = {"class": "dot", "cx": scale.at(value), "cy": y, "r": 4}
         shapes.append(Shape(tag="circle", attributes=place))
     return shapes
 
@@ -119,15 +119,15 @@ def _control(
 def _band(scale: Axis, ends: Sequence[float], y: float, height: float) -> Shape:
     low, high = scale.at(min(ends)), scale.at(max(ends))
     width = round(max(high - low, 1.5), 1)
-    place = {"class": "null", "x": low, "y": y, "width": width, "height": height}
+    place: Attributes = {"class": "null", "x": low, "y": y, "width": width, "height": height}
     return Shape(tag="rect", attributes=place)
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Shape:
-    ends = {"class": kind, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
+    ends: Attributes = {"class": kind, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
     return Shape(tag="line", attributes=ends)
 
 
 def _text(x: float, y: float, text: str, anchor: str, *, strong: bool = False) -> Shape:
-    place: dict[str, str | float] = {"x": x, "y": y, "text-anchor": anchor}
+    place: Attributes = {"x": x, "y": y, "text-anchor": anchor}
     return Shape(tag="text", attributes=place | ({"class": "strong"} if strong else {}), text=text)

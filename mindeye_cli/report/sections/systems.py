@@ -149,7 +149,8 @@ def _means(items: Sequence[Evaluation], names: Sequence[str]) -> list[Group]:
         for key in names:
             lines = [m.scores["metrics"].get(key) or {} for m in members]
             values = [line.get("value") for line in lines]
-            whole = None if any(v is None for v in values) else float(np.mean(values))
+            known = [v for v in values if v is not None]
+            whole = float(np.mean(known)) if len(known) == len(values) else None
             cells.append(Cell(number(whole, lines[0].get("unit") or "")))
         rows.append(Row(name, (Cell(), *cells), sub=f"{len(members)} subjects"))
     title = "Mean over subjects (without an interval: subjects are too few to resample)"
