@@ -48,6 +48,11 @@ class Result:
         return [json.loads(line) for line in self.stdout.splitlines()]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole documents first: a long test begun last would leave the other processes waiting."""
+    items.sort(key=lambda item: "test_runnable_commands_run" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path_factory.mktemp("home")
