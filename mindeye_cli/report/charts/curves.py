@@ -70,7 +70,7 @@ def _frame(across: Axis, up: Axis) -> tuple[Shape, ...]:
         (WIDTH - RIGHT, f"{across.high:.0f}", "end"),
     )
     for x, text, anchor in texts:
-        place: Attributes = {"x": x, "y": HEIGHT - 8, "text-anchor": anchor}
+        place = {"x": x, "y": HEIGHT - 8, "text-anchor": anchor}
         shapes.append(Shape(tag="text", attributes=place, text=text))
     return tuple(shapes)
 

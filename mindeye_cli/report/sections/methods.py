@@ -94,6 +94,6 @@ def _images(findings: Findings) -> str:
         " two-way identification by Pearson correlation with strict inequality. Intervals (95 %)"
         f" come from {resamples} of images (Hesterberg 2015), in which pairs of copies of one image"
         " are left out. The permuted control pairs reconstructions and stimuli at random 1,000"
-        " times; controls that share the generator separate what it does by itself from what the brain"
-        " adds (Mayo et al. 2024; Shirakawa et al. 2024)."
+        " times; controls that share the generator separate what it does by itself from what the"
+        " brain adds (Mayo et al. 2024; Shirakawa et al. 2024)."
     )
