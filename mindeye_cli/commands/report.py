@@ -19,10 +19,13 @@ def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR...", help="Reconstructions, runs, retrieval files, or a folder of these."
+            metavar="DIR...", help="Reconstructions, runs, result files, or a folder of these."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="Page to write.")],
+    formats: Annotated[
+        str, typer.Option("--format", metavar="F,F", help="html, md, tex; written beside --out.")
+    ] = "html",
     store: Annotated[
         Path | None,
         typer.Option(metavar="STORE", help="Store of the stimuli, if it was moved."),
@@ -31,12 +34,21 @@ def report(
     rows: Annotated[
         int, typer.Option(help="Pictures shown by id order, beside best, median and worst.")
     ] = 6,
+    published: Annotated[
+        bool, typer.Option("--published", help="Add published scores, each with its source.")
+    ] = False,
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page."""
-    from mindeye_cli.report.run import Options
+    from mindeye_cli.report.context import Options
     from mindeye_cli.report.run import report as run
 
-    options = Options(store=store, title=title, rows=rows, overwrite=overwrite)
-    outcome = run(folders, out, options)
-    output.emit("report", outcome)
+    options = Options(
+        store=store,
+        title=title,
+        rows=rows,
+        formats=tuple(dict.fromkeys(formats.split(","))),
+        published=published,
+        overwrite=overwrite,
+    )
+    output.emit("report", run(folders, out, options))

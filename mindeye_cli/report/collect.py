@@ -1,64 +1,37 @@
-"""Find and read what a page is made of: evaluations, retrieval results and runs.
+"""Find what a page is made of, below the given folders.
 
-A given folder is one of these, or holds them up to two levels below.
+A given folder is a finding, or holds some up to two levels below. A folder is known by the file
+that marks it, a JSON file by its `schema`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from mindeye_cli.core.jsonable import to_jsonable
-from mindeye_cli.core.runs import CONFIG, LOG, read_run
+from mindeye_cli.report.findings import (
+    EXHIBITED,
+    RETRIEVAL,
+    Finding,
+    Findings,
+    read_evaluation,
+    read_exhibit,
+    read_explanation,
+    read_object,
+    read_retrieval,
+    read_trained,
+)
 from mindeye_store.errors import InvalidInput, MissingResource
 
-EVALUATION = "mindeye-evaluation"
-RETRIEVAL = "mindeye-retrieval"
-VERSIONS = {EVALUATION: 2, RETRIEVAL: 1}
+Reader = Callable[[Path, str], Finding]
 DEPTH = 2
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """A folder of reconstructions with `evaluation.json`; no `manifest` for plain PNG folders."""
-
-    path: Path
-    name: str
-    scores: Json
-    manifest: Json | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrieval:
-    """One file of `mindeye retrieve pool --out`."""
-
-    path: Path
-    name: str
-    result: Json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A trained model: its description, resolved configuration and log lines."""
-
-    path: Path
-    name: str
-    info: Json
-    config: str
-    log: tuple[Json, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """Everything for one page, each list in the order of the command line, then by name."""
-
-    evaluations: tuple[Evaluation, ...]
-    retrievals: tuple[Retrieval, ...]
-    runs: tuple[Run, ...]
+FOLDERS: Mapping[str, Reader] = {
+    "run.json": read_trained,
+    "evaluation.json": read_evaluation,
+}
+FILES: Mapping[str, Reader] = {RETRIEVAL: read_retrieval}
+# Folders that are never looked into: stores, and reconstructions without an evaluation.
+CLOSED = ("zarr.json", "manifest.json")
 
 
 def collect(paths: Sequence[Path]) -> Findings:
@@ -71,102 +44,53 @@ def collect(paths: Sequence[Path]) -> Findings:
     InvalidInput
         Nothing to report at a path, or a damaged file.
     """
-    found: dict[Path, Evaluation | Retrieval | Run] = {}
+    found: dict[Path, Finding] = {}
     for path in paths:
         if not path.exists():
             raise MissingResource("no such file or folder", where=str(path), fix="check the path")
         here = {item.path.resolve(): item for item in _walk(path, path, DEPTH)}
         if not here:
+            # Pages and pictures of other commands are shown only where they were asked for by name.
+            shown = read_exhibit(path, path.resolve().name)
+            here = {} if shown is None else {path.resolve(): shown}
+        if not here:
             raise InvalidInput(
-                "no evaluation, retrieval result or run",
+                "no evaluation, retrieval result, run, explanation or page",
                 where=str(path),
                 fix="make one: mindeye evaluate RECON, or mindeye retrieve pool ... --out FILE",
             )
         for key, item in here.items():
             found.setdefault(key, item)
-    items = list(found.values())
-    return Findings(
-        evaluations=tuple(item for item in items if isinstance(item, Evaluation)),
-        retrievals=tuple(item for item in items if isinstance(item, Retrieval)),
-        runs=tuple(item for item in items if isinstance(item, Run)),
-    )
+    return Findings(tuple(found.values()))
 
 
-def _walk(path: Path, top: Path, depth: int) -> Iterator[Evaluation | Retrieval | Run]:
-    name = path.name if path == top else str(path.relative_to(top))
+def _walk(path: Path, top: Path, depth: int) -> Iterator[Finding]:
+    name = path.resolve().name if path == top else str(path.relative_to(top))
     if path.is_file():
-        yield from _retrieval(path, name, asked=path == top)
-    elif (path / "run.json").exists():
-        yield _run(path, name)
-    elif (path / "evaluation.json").exists():
-        yield _evaluation(path, name)
-    elif depth > 0 and not (path / "zarr.json").exists() and not (path / "manifest.json").exists():
+        if path.suffix.lower() not in EXHIBITED:
+            yield from _file(path, name, asked=path == top)
+        return
+    marks = [mark for mark in FOLDERS if (path / mark).exists()]
+    if marks:
+        yield FOLDERS[marks[0]](path, name)
+    elif depth > 0 and not any((path / mark).exists() for mark in CLOSED):
         for child in sorted(path.iterdir()):
             if child.is_dir() or child.suffix == ".json":
                 yield from _walk(child, top, depth - 1)
 
 
-def _evaluation(path: Path, name: str) -> Evaluation:
-    file, manifest = path / "evaluation.json", path / "manifest.json"
-    scores = _versioned(file, EVALUATION, ("metrics", "skipped", "names", "ids", "stimuli"))
-    return Evaluation(
-        path=path,
-        name=name,
-        scores=scores,
-        manifest=_object(manifest) if manifest.exists() else None,
-    )
-
-
-def _retrieval(path: Path, name: str, *, asked: bool) -> Iterator[Retrieval]:
-    """A retrieval result; other JSON files in a folder are passed by, one that was named is not."""
-    if not asked and f'"{RETRIEVAL}"' not in path.read_text(encoding="utf-8", errors="replace"):
+def _file(path: Path, name: str, *, asked: bool) -> Iterator[Finding]:
+    """A result file; other JSON files in a folder are passed by, one that was named is not."""
+    if not asked:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        explained = '"rois"' in text and '"question"' in text
+        if not explained and not any(f'"{schema}"' in text for schema in FILES):
+            return
+    document = read_object(path)
+    schema = document.get("schema")
+    if schema not in FILES and {"rois", "question"} <= set(document):
+        yield read_explanation(path, name)
         return
-    result = _versioned(path, RETRIEVAL, ("image_retrieval", "brain_retrieval", "images"))
-    yield Retrieval(path=path, name=Path(name).stem, result=result)
-
-
-def _run(path: Path, name: str) -> Run:
-    lines = []
-    log = path / LOG
-    if log.exists():
-        for number, line in enumerate(log.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError as problem:
-                raise InvalidInput(
-                    f"not a JSON line: {problem}", where=f"{log}, line {number}"
-                ) from problem
-    config = path / CONFIG
-    return Run(
-        path=path,
-        name=name,
-        info=to_jsonable(read_run(path)),
-        config=config.read_text(encoding="utf-8") if config.exists() else "",
-        log=tuple(line for line in lines if isinstance(line, dict)),
-    )
-
-
-def _versioned(file: Path, schema: str, keys: tuple[str, ...]) -> Json:
-    document = _object(file)
-    version = VERSIONS[schema]
-    if document.get("schema") != schema or document.get("schema_version") != version:
-        raise InvalidInput(
-            f"schema {document.get('schema')!r} version {document.get('schema_version')!r},"
-            f" this program reads {schema} version {version}",
-            where=str(file),
-            fix="make it again with this version of mindeye",
-        )
-    missing = [key for key in keys if key not in document]
-    if missing:
-        raise InvalidInput(f"the key {missing[0]!r} is missing", where=str(file))
-    return document
-
-
-def _object(file: Path) -> Json:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-        raise InvalidInput(f"not JSON: {problem}", where=str(file)) from problem
-    if not isinstance(document, dict):
-        raise InvalidInput("not a JSON object", where=str(file))
-    return document
+    if schema not in FILES:
+        raise InvalidInput(f"schema {schema!r} is none of {', '.join(FILES)}", where=str(path))
+    yield FILES[str(schema)](path, name)

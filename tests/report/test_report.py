@@ -17,10 +17,9 @@ from PIL import Image
 from retrieve.study import HOSTILE, Study, build
 
 from mindeye_cli.app import main
-from mindeye_cli.report.collect import Run
-from mindeye_cli.report.curves import panels
-from mindeye_cli.report.gallery import choose_rows
+from mindeye_cli.report.charts.curves import panels
 from mindeye_cli.report.numbers import number, span
+from mindeye_cli.report.sections.gallery import choose_rows
 
 VOID = {"meta", "link", "br", "img", "line", "rect", "circle", "path", "polyline"}
 
@@ -153,7 +152,7 @@ def test_colours_have_contrast_in_both_themes(page: tuple[str, Page]) -> None:
     assert len(themes) == 2
     for theme in themes:
         for ground in ("page", "band"):
-            for ink in ("text", "quiet", "one", "right"):
+            for ink in ("text", "quiet", "one", "good", "bad"):
                 assert contrast(theme[ink], theme[ground]) >= 4.5, (ink, ground)
             for mark in ("two", "null"):
                 assert contrast(theme[mark], theme["page"]) >= 3.0
@@ -269,9 +268,10 @@ def test_curves_join_training_and_validation() -> None:
     log = [{"step": s, "epoch": 0, "loss": 4.0 - s, "seconds": 1.0} for s in range(4)]
     log += [{"step": s, "validation_loss": 5.0 - s} for s in (1, 3)]
     log += [{"step": 3, "error": "text", "once": 1.0, "flag": True, "gone": None}]
-    (panel,) = panels(Run(path=Path("r"), name="r", info={}, config="", log=tuple(log)))
-    assert panel.title == "loss" and (panel.low, panel.high) == ("1", "4")
-    assert [curve.kind for curve in panel.curves] == ["training", "validation"]
-    assert panel.curves[0].last == "1" and panel.curves[1].last == "2"
-    xs, ys = zip(*(map(float, p.split(",")) for p in panel.curves[0].points.split()), strict=True)
+    (panel,) = panels(log)
+    assert panel.caption == "loss: training (solid) ends at 1, validation (dashed) ends at 2"
+    curves = {s.attributes["class"]: s for s in panel.shapes if s.tag == "polyline"}
+    assert list(curves) == ["training", "validation"]
+    points = str(curves["training"].attributes["points"]).split()
+    xs, ys = zip(*(map(float, p.split(",")) for p in points), strict=True)
     assert list(xs) == sorted(xs) and list(ys) == sorted(ys)

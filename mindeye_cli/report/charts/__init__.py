@@ -1,0 +1,1 @@
+"""Inline SVG drawings: intervals with controls, and curves over steps."""

@@ -1,0 +1,1 @@
+"""The same blocks as HTML, Markdown and LaTeX."""

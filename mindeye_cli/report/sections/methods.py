@@ -1,0 +1,99 @@
+"""The methods paragraph, generated from the facts of the page, and the works that it cites."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mindeye_cli.core.source_datasets import NSD, SIMULATION
+from mindeye_cli.report.blocks import Block, Bullets, Heading, Section, Text
+from mindeye_cli.report.context import Context
+from mindeye_cli.report.findings import Evaluation, Findings, Retrieval, Run
+from mindeye_cli.report.names import metric
+from mindeye_cli.report.sections import origin
+
+CITATIONS = Path(__file__).parent.parent / "citations.toml"
+DATA = {
+    SIMULATION: "Responses were simulated with known tuning; the pictures are drawn scenes.",
+    NSD: "Responses and pictures are those of the Natural Scenes Dataset (Allen et al. 2022).",
+}
+
+
+def build(findings: Findings, context: Context) -> Section:
+    """How the numbers were made, in words that a paper can take over."""
+    sources = origin.sources(findings, context)
+    texts = [DATA[name] for name in sorted(sources) if name in DATA]
+    texts += [_models(findings)] if findings.of(Run) else []
+    texts += [_retrieval(findings)] if findings.of(Retrieval) else []
+    texts += [_images(findings)] if findings.of(Evaluation) else []
+    blocks: list[Block] = [Text(text) for text in texts]
+    works = Bullets(cited(findings, nsd=NSD in sources))
+    return Section(key="methods", title="Methods", blocks=(*blocks, Heading("References"), works))
+
+
+def cited(findings: Findings, *, nsd: bool) -> tuple[str, ...]:
+    """The works that the paragraphs name and those behind the metrics, by first author."""
+    works = tomllib.loads(CITATIONS.read_text(encoding="utf-8"))
+    used = {name for item in findings.of(Evaluation) for name in item.scores["metrics"]}
+    keys = {"mindeye", "bootstrap"} | ({"nsd"} if nsd else set())
+    if findings.of(Evaluation):
+        keys |= {"diffuser", "bits", "spurious"}
+    keys |= {key for key, work in works.items() if used & set(work.get("metrics", ()))}
+    return tuple(sorted(works[key]["text"] for key in keys))
+
+
+def _models(findings: Findings) -> str:
+    runs = findings.of(Run)
+    kinds = sorted({f"{run.info['kind']} ({run.info['space']})" for run in runs})
+    voxels = sorted({n for run in runs for n in run.info["n_voxels"]})
+    ridge = any(run.info["kind"] == "ridge" for run in runs)
+    linear = (
+        " Ridge regression is the linear baseline, its penalty chosen by inner folds grouped by"
+        " image."
+    )
+    return (
+        f"Models were trained on {' and '.join(map(str, voxels))} voxels: {', '.join(kinds)}."
+        " High-level and low-level models follow the architecture of Scotti et al. (2023)."
+        f"{linear if ridge else ''} No test trial took part in training, normalisation or"
+        " selection."
+    )
+
+
+def _retrieval(findings: Findings) -> str:
+    first = findings.of(Retrieval)[0].result
+    return (
+        f"Retrieval: {_pools(first)} of {first['n']} {first.get('split', '')} images drawn without"
+        " replacement. Image retrieval ranks"
+        " the images of the pool for a brain response, brain retrieval ranks the responses for an"
+        " image;"
+        " a tie counts as the middle of the tied places. Intervals resample images with the pools"
+        " fixed (expanded percentile bootstrap, Hesterberg 2015). The permuted control pairs"
+        " responses and images at random 1,000 times at test time and gives the mean over all"
+        " pools."
+    )
+
+
+def _pools(result: dict[str, Any]) -> str:
+    many = "one pool" if result["draws"] == 1 else f"{result['draws']} pools"
+    return f"{many} of {result['pool']}"
+
+
+def _images(findings: Findings) -> str:
+    items = findings.of(Evaluation)
+    scores = items[0].scores
+    counts = sorted({item.scores.get("images", len(set(item.scores["ids"]))) for item in items})
+    names = ", ".join(metric(name) for name in scores["metrics"])
+    protocol = scores.get("protocol") or scores.get("inputs", {}).get("protocol") or "mindeye"
+    published = "Ozcelik & VanRullen 2023" if protocol == "brain-diffuser" else "Scotti et al. 2023"
+    draws = scores.get("bootstrap", {}).get("draws")
+    resamples = f"{draws:,} resamples" if isinstance(draws, int) else "resamples"
+    return (
+        f"Reconstructions of {' and '.join(map(str, counts))} images were scored by {names}, with"
+        f" the {protocol} protocol ({published}): pictures resized bilinearly without antialiasing,"
+        " two-way identification by Pearson correlation with strict inequality. Intervals (95 %)"
+        f" come from {resamples} of images (Hesterberg 2015), in which pairs of copies of one image"
+        " are left out. The permuted control pairs reconstructions and stimuli at random 1,000"
+        " times; controls that share the generator separate what it does by itself from what the"
+        " brain adds (Mayo et al. 2024; Shirakawa et al. 2024)."
+    )
