@@ -14,8 +14,8 @@ from mindeye_cli.core.scenes.vocabulary import CATEGORIES, COLOURS
 from mindeye_cli.evaluate import features
 from mindeye_cli.evaluate.metrics import METRICS
 from mindeye_cli.evaluate.metrics.attributes import truth
-from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.options import Options
+from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.run import evaluate
 from mindeye_cli.evaluate.scoring import score
 from mindeye_cli.evaluate.sources import Stimuli
