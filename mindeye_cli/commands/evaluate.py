@@ -31,10 +31,11 @@ def evaluate(
         list[str] | None,
         typer.Option("--control", metavar="NAME=DIR", help="Score beside it; may be repeated."),
     ] = None,
+    shard: shared.Shard = None,
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Score reconstructions, with intervals and controls."""
+    """Score reconstructions, with intervals and controls; --shard shares out the folders."""
     from mindeye_cli.evaluate.run import Options
     from mindeye_cli.evaluate.run import evaluate as run
     from mindeye_cli.evaluate.sources import Stimuli
@@ -48,7 +49,8 @@ def evaluate(
         seed=seed,
     )
     stimuli = Stimuli(store, images)
-    for folder in recon:
+    index, count = shared.parse_shard(shard)
+    for folder in recon[index::count]:
         outcome = run(folder, options, stimuli)
         output.emit("evaluate", outcome, human=_table(folder, outcome.values))
 

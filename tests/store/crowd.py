@@ -68,4 +68,4 @@ def read(folder: str, until: str) -> None:
         subjects, images = len(there), pictures.n
         if last:
             return
-        time.sleep(0.05)
+        time.sleep(0.1)
