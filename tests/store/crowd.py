@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindeye_store import open_store
+from mindeye_store import Store, open_store
 
 SHAPE, SHARD_ROWS, PARTS = (22, 40), 3, 4
 PIXELS = (4, 4, 3)
@@ -51,21 +51,29 @@ def write(folder: str, number: int, part: int) -> None:
 
 def read(folder: str, until: str) -> None:
     """Read all that is there, over and over; whatever was once there must stay."""
-    subjects, images = 0, 0
+    subjects, images, passes = 0, 0, 0
     while True:
         last = Path(until).exists()
         store = open_store(folder, reader="zarr")
         there = store.subjects
         # The newest and one of the others: each is read often enough over many rounds.
-        for name in {*there[-1:], *there[subjects % max(1, len(there)) :][:1]}:
+        for name in {*there[-1:], *there[passes % max(1, len(there)) :][:1]}:
             found = store.subject(name).voxels.read(np.arange(len(responses(name))))
             np.testing.assert_array_equal(found, responses(name))
-        pictures = store.images
-        assert len(set(pictures.ids)) == pictures.n >= images
-        for row in {0, pictures.n - 1} if pictures.n else ():
-            np.testing.assert_array_equal(pictures.read([row])[0], picture(pictures.ids[row]))
         assert len(there) >= subjects
-        subjects, images = len(there), pictures.n
+        subjects = len(there)
+        if last or passes % 4 == 0:  # the list of images grows with every round
+            images = check_images(store, images)
         if last:
             return
-        time.sleep(0.1)
+        passes += 1
+        time.sleep(0.3)
+
+
+def check_images(store: Store, before: int) -> int:
+    """The list is whole, no shorter than before, and its ends show what they should."""
+    images = store.images
+    assert len(set(images.ids)) == images.n >= before
+    for row in {0, images.n - 1} if images.n else ():
+        np.testing.assert_array_equal(images.read([row])[0], picture(images.ids[row]))
+    return images.n
