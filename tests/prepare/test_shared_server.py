@@ -105,7 +105,8 @@ for subject in $SUBJECTS; do
   for seed in 0 1; do
     run=subj0$subject-seed$seed
     mindeye train low-level study.zarr runs/$run --subject subj0$subject --space scene-vae \\
-      --set seed=$seed --set optim.epochs=1 --set model.hidden=16 --set model.blocks=1
+      --set seed=$seed --set optim.epochs=1 --set model.hidden=16 --set model.blocks=1 \\
+      --set losses.contrastive=0
     mindeye reconstruct study.zarr recon/$run --low runs/$run --decoder low-level
   done
 done
