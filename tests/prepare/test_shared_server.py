@@ -106,7 +106,7 @@ for subject in $SUBJECTS; do
     run=subj0$subject-seed$seed
     mindeye train low-level study.zarr runs/$run --subject subj0$subject --space scene-vae \\
       --set seed=$seed --set optim.epochs=1 --set model.hidden=16 --set model.blocks=1 \\
-      --set losses.contrastive=0
+      --set losses.contrastive=0 --set optim.batch=8
     mindeye reconstruct study.zarr recon/$run --low runs/$run --decoder low-level
   done
 done

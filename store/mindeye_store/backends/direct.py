@@ -61,7 +61,7 @@ def _fetch(descriptor: int, offsets: list[int], values: np.ndarray, places: list
         os.posix_fadvise(descriptor, offset, size + _CRC_BYTES, os.POSIX_FADV_WILLNEED)
     for place, offset in zip(places, offsets, strict=True):
         row, given = values[place : place + 1].reshape(-1).view(np.uint8), bytearray(_CRC_BYTES)
-        if os.preadv(descriptor, [row, given], offset) != size + _CRC_BYTES:
+        if os.preadv(descriptor, [row.data, given], offset) != size + _CRC_BYTES:
             raise ValueError("the file ends early")
         row.flags.writeable = False  # google_crc32c takes nothing that could still change
         _check(row, given)
