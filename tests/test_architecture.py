@@ -28,7 +28,7 @@ SHELL = ("__main__", "app", "lazy", "options", "output", "errors", "settings")
 ORDER = ("shell", "commands", "capabilities", "models", "core", "store")
 MAX_FILE = 300
 MAX_FUNCTION = 60
-THIRD_PARTY_OF_STORE = {"numpy", "zarr", "numcodecs", "tensorstore"}
+THIRD_PARTY_OF_STORE = {"numpy", "zarr", "numcodecs", "google_crc32c", "tensorstore"}
 
 PICKLES = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
 

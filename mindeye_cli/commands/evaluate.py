@@ -44,10 +44,11 @@ def evaluate(
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="All scores as one long CSV.")
     ] = None,
+    shard: shared.Shard = None,
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Score reconstructions, with intervals and controls."""
+    """Score reconstructions, with intervals and controls; --shard shares out the folders."""
     from typing import cast
 
     from mindeye_cli.core.atomic import refuse_existing
@@ -74,7 +75,8 @@ def evaluate(
         refuse_existing(csv, overwrite)
     done = list[tuple[str, Path]]()
     stimuli = Stimuli(store, images)
-    for folder in recon:
+    index, count = shared.parse_shard(shard)
+    for folder in recon[index::count]:
         outcome = run(folder, options, stimuli)
         output.emit("evaluate", outcome, human=_table(folder, outcome.values))
         done.append((str(folder), outcome.outputs[0]))

@@ -83,7 +83,8 @@ def summary(values: dict[str, Any]) -> str:
         f"{name} {counts['trials']} trials of {counts['images']} images"
         for name, counts in values["splits"].items()
     )
-    return f"{values['subject']}: {values['n_voxels']} voxels; {splits}"
+    release = f"; NSD's {values['release']}" if values.get("release") else ""
+    return f"{values['subject']}: {values['n_voxels']} voxels; {splits}{release}"
 
 
 def files(values: dict[str, Any]) -> str:

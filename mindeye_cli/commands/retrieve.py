@@ -92,6 +92,7 @@ def index(
         Path | None, typer.Option(metavar="INDEX", help="Take over another index' centroids.")
     ] = None,
     scheduler: Scheduler = None,
+    shard: shared.Shard = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Keep the parts of an unfinished build.")
     ] = True,
@@ -116,6 +117,7 @@ def index(
         queries=queries,
         centroids=centroids,
         scheduler=scheduler,
+        shard=shared.parse_shard(shard),
         resume=resume,
         overwrite=overwrite,
         seed=seed,
@@ -185,7 +187,9 @@ def search(
 
 def _facts(values: dict[str, Any]) -> str:
     names = ("kind", "n_vectors", "parts", "built", "bytes_per_vector", "recall_at_16")
-    return output.table([(name, values[name]) for name in names], header=("what", "value"))
+    there = [(name, values[name]) for name in names if name in values]
+    note = "" if values["complete"] else "\nother shards have parts to build yet"
+    return output.table(there, header=("what", "value")) + note
 
 
 def _table(values: dict[str, Any]) -> str:

@@ -30,10 +30,12 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.index.folder import embed_pictures
 from mindeye_cli.index.options import IndexOptions
 from mindeye_cli.index.plan import Todo, fix_plan, open_folder, plan_parts
-from mindeye_store.errors import PartialResult
+from mindeye_store.errors import PartialResult, UsageProblem
 from mindeye_store.files import disk_errors
 
-LOCKS = "_locks"
+LOCKS, BUILD = "_locks", "build"
+# The centroids, or the check of the recall, take another shard's process so long at most.
+WAIT_S = 3600.0
 
 
 def build_index(options: IndexOptions) -> Outcome:
@@ -47,7 +49,8 @@ def build_index(options: IndexOptions) -> Outcome:
     -------
     Outcome
         Values `kind`, `n_vectors`, `bytes_per_vector`, `recall_at_16`, `recall_at_300`, `parts`,
-        `built`, `settings`, `check`.
+        `built`, `settings`, `check`, `complete`. While other shards have parts to build, only
+        `kind`, `built`, `complete` (false).
 
     Raises
     ------
@@ -62,23 +65,49 @@ def build_index(options: IndexOptions) -> Outcome:
     """
     options = replace(options, source=options.source.resolve(), index=options.index.resolve())
     open_folder(options)
+    source = options.source
     options = embed_pictures(options)
+    if options.shard != (0, 1) and options.source != source:
+        raise UsageProblem(
+            "pictures are embedded by one process",
+            where="--shard",
+            fix="leave --shard out, or index a folder of embedding shards",
+        )
     shards = find_shards(options.source)
     plan = fix_plan(options, shards)
     if not options.resume and not (options.index / INDEX).exists():
         shutil.rmtree(options.index / PARTS, ignore_errors=True)
     todo = plan_parts(options, shards)
-    there = _finished(options, plan, todo)
+    there = finished(options, plan, todo)
     if there is not None:
-        return _outcome(options, there, 0, status="notneeded")
+        return outcome_of(options, there, 0, status="notneeded")
+    if options.shard != (0, 1):
+        from mindeye_cli.index.together import build_share
+
+        return build_share(options, plan, shards)
     from mindeye_store.lock import Lock
 
-    with disk_errors(options.index), Lock(options.index / LOCKS, "build", str(options.index)):
+    lock = Lock(options.index / LOCKS, BUILD, str(options.index))
+    with disk_errors(options.index):
+        lock.acquire()
+    with disk_errors(options.index), lock:
+        _refuse_beside_shares(options)
         manifest = _build(options, plan, shards, plan_parts(options, shards))
-    return _outcome(options, manifest, len(todo.todo))
+    return outcome_of(options, manifest, len(todo.todo))
 
 
-def _finished(options: IndexOptions, plan: Plan, todo: Todo) -> Manifest | None:
+def _refuse_beside_shares(options: IndexOptions) -> None:
+    """Refuse to build everything while processes with --shard build their parts."""
+    from mindeye_store.lock import held_locks, locked_error
+    from mindeye_store.owner import state_of
+
+    folder = options.index / LOCKS
+    for name, holder in held_locks(folder).items():
+        if name != BUILD and state_of(holder) != "dead":
+            raise locked_error(str(options.index), folder / name, holder)
+
+
+def finished(options: IndexOptions, plan: Plan, todo: Todo) -> Manifest | None:
     """The manifest, when it has every part and reached its recall."""
     if todo.todo or not (options.index / INDEX).exists():
         return None
@@ -97,26 +126,37 @@ def _asked(options: IndexOptions) -> dict[str, Any]:
 
 
 def _build(options: IndexOptions, plan: Plan, shards: list[Shard], todo: Todo) -> Manifest:
+    if plan.kind == "ivf":
+        from mindeye_cli.index.shared import fix_coder
+
+        fix_coder(options, plan, shards)
+    return conclude(options, plan, todo.done, build_parts(options, plan, todo))
+
+
+def build_parts(options: IndexOptions, plan: Plan, todo: Todo) -> list[Part]:
+    """Build what is to be built, here or on the workers of a scheduler."""
     from mindeye_cli.core.neighbours.cluster import runner
     from mindeye_cli.index.parts import build_part
-    from mindeye_cli.index.shared import fix_coder
 
-    index, root = options.index, options.source
-    if plan.kind == "ivf":
-        fix_coder(options, plan, shards)
-    tasks = [(index, root, plan, name, group) for name, group in todo.todo]
+    tasks = [(options.index, options.source, plan, name, group) for name, group in todo.todo]
     built: list[Part] = []
-    with runner(options.scheduler) as run:
-        with track("index", len(tasks), unit="parts") as bar:
-            for part in run(build_part, tasks):
-                built.append(part)
-                bar.advance()
-    parts = _in_order(index, todo.done, built)
-    manifest = Manifest(plan=plan, root=str(root), parts=parts, settings={}, check={})
+    with runner(options.scheduler) as run, track("index", len(tasks), unit="parts") as bar:
+        for part in run(build_part, tasks):
+            built.append(part)
+            bar.advance()
+    return built
+
+
+def conclude(
+    options: IndexOptions, plan: Plan, done: tuple[Part, ...], built: list[Part]
+) -> Manifest:
+    """Check the recall of all parts together and publish them."""
+    parts = _in_order(options.index, done, built)
+    manifest = Manifest(plan=plan, root=str(options.source), parts=parts, settings={}, check={})
     if plan.kind == "ivf":
         manifest = _checked(options, manifest)
-    write_manifest(index, manifest, environment=environment())
-    (index / UNCHECKED).unlink(missing_ok=True)
+    write_manifest(options.index, manifest, environment=environment())
+    (options.index / UNCHECKED).unlink(missing_ok=True)
     return manifest
 
 
@@ -176,7 +216,10 @@ def _lowest(entry: Mapping[str, Any]) -> Mapping[str, float]:
     return min(kinds, key=lambda value: value["low"])
 
 
-def _outcome(options: IndexOptions, manifest: Manifest, built: int, status: Any = "ok") -> Outcome:
+def outcome_of(
+    options: IndexOptions, manifest: Manifest, built: int, status: Any = "ok"
+) -> Outcome:
+    """What the command prints of a published index."""
     size = sum(part.bytes for part in manifest.parts)
     shared = options.index / SHARED
     if shared.is_dir():
@@ -203,5 +246,6 @@ def _outcome(options: IndexOptions, manifest: Manifest, built: int, status: Any 
             "built": built,
             "settings": dict(manifest.settings),
             "check": dict(check),
+            "complete": True,
         },
     )

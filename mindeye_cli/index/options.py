@@ -43,6 +43,8 @@ class IndexOptions:
         Another index whose trained centroids are taken over.
     scheduler : str, optional
         Address of a Dask scheduler.
+    shard : (int, int)
+        (i, n) of n cooperating processes: this one builds every n-th part.
     resume, overwrite : bool
     seed : int
     """
@@ -60,6 +62,7 @@ class IndexOptions:
     queries: Path | None = None
     centroids: Path | None = None
     scheduler: str | None = None
+    shard: tuple[int, int] = (0, 1)
     resume: bool = True
     overwrite: bool = False
     seed: int = 0
@@ -73,5 +76,11 @@ class IndexOptions:
         for name, number in (("--lists", self.lists), ("--part-shards", self.part_shards)):
             if number is not None and number < 1:
                 raise UsageProblem(f"{number} is less than 1", where=name)
+        if self.shard != (0, 1) and (self.overwrite or not self.resume):
+            raise UsageProblem(
+                "it would delete what the other shards have done",
+                where="--overwrite" if self.overwrite else "--no-resume",
+                fix="remove the index once, then start every shard without it",
+            )
         if not 0 < self.recall < 1:
             raise UsageProblem(f"{self.recall} is not between 0 and 1", where="--recall")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from mindeye_cli.core.atomic import refuse_existing, write_json
@@ -94,9 +95,22 @@ def plan_parts(options: IndexOptions, shards: list[Shard]) -> Todo:
     done = tuple(_unchanged(options.source, part, now) for part in found)
     taken = {shard.name for part in done for shard in part.shards}
     rest = [shard for shard in shards if shard.name not in taken]
-    step = options.part_shards
-    groups = [tuple(rest[low : low + step]) for low in range(0, len(rest), step)]
+    # Grouped by place among all shards: what another process has built moves no other part.
+    place = {shard.name: number // options.part_shards for number, shard in enumerate(shards)}
+    groups = [tuple(group) for _, group in groupby(rest, key=lambda shard: place[shard.name])]
     return Todo(done, tuple((group[0].name, group) for group in groups))
+
+
+def share_of(options: IndexOptions, shards: list[Shard], todo: Todo) -> Todo:
+    """What is this process's to build: every n-th group of shards, whoever has built the others."""
+    index, count = options.shard
+    names = [shard.name for shard in shards]
+    own = [
+        (name, group)
+        for name, group in todo.todo
+        if names.index(name) // options.part_shards % count == index
+    ]
+    return Todo(todo.done, tuple(own))
 
 
 def _new_plan(options: IndexOptions, shards: list[Shard]) -> Plan:
@@ -147,4 +161,6 @@ def open_folder(options: IndexOptions) -> None:
         if options.overwrite:
             shutil.rmtree(index)
         return
-    refuse_existing(index, overwrite=False)
+    others = [path for path in index.glob("*") if not path.name.startswith((f"{PLAN}.", "_locks"))]
+    if others or options.shard == (0, 1):  # another shard may be writing the plan right now
+        refuse_existing(index, overwrite=False)

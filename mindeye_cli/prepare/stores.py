@@ -44,4 +44,5 @@ def outcome_values(path: Path, subject: str) -> dict[str, Any]:
         **attrs["counts"],
         "dropped": attrs["dropped"]["count"],
         "leaked_images": attrs["leaked_images"],
+        "release": attrs.get("release"),
     }

@@ -45,9 +45,10 @@ def open_store(path: str | Path, *, reader: str = "auto") -> Store:
     Parameters
     ----------
     path : path-like
-    reader : {"auto", "zarr", "memory", "tensorstore"}
+    reader : {"auto", "zarr", "memory", "direct", "tensorstore"}
         How rows are read: `memory` loads an array at its first read, `auto` keeps rows in RAM
-        where the whole array fits a quarter of what is free, and reads through zarr otherwise.
+        where the whole array fits a quarter of what is free, else reads its files where rows lie in
+        them as they are, and reads through zarr where they do not.
 
     Raises
     ------

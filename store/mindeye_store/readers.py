@@ -14,9 +14,10 @@ from mindeye_store.errors import UsageProblem
 from mindeye_store.published import array_spec, user_attributes
 from mindeye_store.read import ArrayReader, Reader
 
-ReaderKind = Literal["auto", "zarr", "memory", "tensorstore"]
+ReaderKind = Literal["auto", "zarr", "memory", "direct", "tensorstore"]
 # An array is kept in RAM when it takes no more than this share of what is free.
 _MEMORY_SHARE = 0.25
+TOLD_BYTES = 2**28
 _LOG = logging.getLogger("mindeye")
 
 
@@ -29,12 +30,16 @@ def check_kind(kind: str) -> ReaderKind:
 
 
 def open_array_reader(bundle: Path, name: str, kind: ReaderKind) -> ArrayReader:
-    """Open one published array from its files."""
+    """Open one published array from its files; in place where rows lie as they are."""
     spec, attrs = array_spec(bundle, name), user_attributes(bundle)
     if kind == "tensorstore":
         from mindeye_store.backends.tensor import TensorReader
 
         return TensorReader(bundle, spec, attrs)
+    from mindeye_store.backends.direct import DirectReader, can_read
+
+    if kind in ("direct", "auto", "memory") and can_read(spec):
+        return DirectReader(bundle, spec, attrs)
     from mindeye_store.backends.zarr_reader import ZarrReader
 
     return ZarrReader(bundle, spec, attrs)
@@ -49,9 +54,11 @@ def in_memory(base: Reader, kind: ReaderKind) -> Reader:
     size = math.prod(base.shape) * base.dtype.itemsize
     free = free_memory()
     fits = size <= free * _MEMORY_SHARE
-    _LOG.debug(
-        "reader auto: %s, %.2f GB in %.2f GB of free memory",
-        "memory" if fits else "zarr",
+    # Small columns are opened by the dozen; what matters is said once, of the large ones.
+    _LOG.log(
+        logging.INFO if size >= TOLD_BYTES else logging.DEBUG,
+        "reader auto: %s in RAM, %.2f GB where %.2f GB are free (a quarter may be taken)",
+        "kept" if fits else "not kept",
         size / 1e9,
         free / 1e9,
     )

@@ -199,3 +199,20 @@ def test_noise_scores_within_its_chance_range(tmp_path: Path) -> None:
         ranges.append(line["metrics"]["pixcorr"]["controls"]["permuted"]["range95"])
     low, high = np.mean(ranges, axis=0)
     assert low <= np.mean(values) <= high
+
+
+def test_shards_share_out_the_folders(
+    tmp_path: Path, truth: dict[str, np.ndarray], call_cli: Callable
+) -> None:
+    images = save(tmp_path / "stimuli", truth)
+    folders = [recon(tmp_path / f"r{n}", noisy(truth, 40 + 30 * n)) for n in range(3)]
+    common = ("--images", images, *PIXEL, "--json")
+    whole = [line["metrics"] for line in call_cli("evaluate", *folders, *common).lines]
+    for folder in folders:
+        (folder / "evaluation.json").unlink()
+    parts = [
+        call_cli("evaluate", *folders, *common, "--shard", f"{part}/2").lines for part in (0, 1)
+    ]
+    assert [len(part) for part in parts] == [2, 1]
+    assert [line["metrics"] for line in (parts[0][0], parts[1][0], parts[0][1])] == whole
+    assert call_cli("evaluate", folders[0], *common, "--shard", "2/2").code == 2

@@ -34,7 +34,10 @@ def with_images(store: Store, pixels: np.ndarray) -> Store:
 def processes() -> ForkServerContext:
     """A server that has imported the package and forks from there, before zarr has a thread."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mindeye_store.opening", "mindeye_store.verify"])
+    writing, reading = "mindeye_store.bundle", "mindeye_store.backends.zarr_reader"
+    context.set_forkserver_preload(
+        ["mindeye_store.opening", "mindeye_store.verify", writing, reading]
+    )
     return context
 
 

@@ -91,10 +91,11 @@ def test_missing_row_inside_a_shard(sound: Store) -> None:
     assert kinds(sound) == {"checksum"}
 
 
+@pytest.mark.parametrize("kind", ["zarr", "direct"])
 @pytest.mark.parametrize("byte", [3, 1200, -2, -30])
-def test_flipped_bit(sound: Store, byte: int) -> None:
+def test_flipped_bit(sound: Store, byte: int, kind: str) -> None:
     flip(shard(sound, 1), byte)
-    reader = open_store(sound.path, reader="zarr").subject("one").voxels
+    reader = open_store(sound.path, reader=kind).subject("one").voxels
     with pytest.raises(InvalidInput) as caught:
         reader.read(np.arange(12))
     assert "voxels/c/1/0" in str(caught.value.where)

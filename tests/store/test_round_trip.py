@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from mindeye_store import InvalidInput, MissingResource, Reader, Store, create_store, open_store
 from mindeye_store.arrays import pipeline_settings
-from mindeye_store.backends import memory, tensor
+from mindeye_store.backends import direct, memory, tensor
 from mindeye_store.readers import in_memory, open_array_reader
 from mindeye_store.schema import bundle_name, make_spec
 
 BUNDLE = "subjects/one"
-KINDS = ("zarr", "memory", "auto")
+KINDS = ("zarr", "direct", "memory", "auto")
 
 
 def write(store: Store, values: np.ndarray, **options: object) -> None:
@@ -110,6 +110,23 @@ def test_memory_is_taken_only_where_it_fits(store: Store, monkeypatch: pytest.Mo
         reader = open_store(store.path).subject("one").voxels
         assert isinstance(reader, memory.MemoryReader) is kept
     assert memory.free_memory() >= 0
+
+
+def test_large_rows_are_read_in_place(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(store, np.zeros((10, 1000), np.float32))
+    monkeypatch.setattr("mindeye_store.readers.free_memory", lambda: 0)
+    assert isinstance(open_store(store.path).subject("one").voxels, direct.DirectReader)
+
+
+def test_auto_says_why(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(store, np.zeros((10, 100), np.float32))
+    monkeypatch.setattr("mindeye_store.readers.TOLD_BYTES", 4000)
+    monkeypatch.setattr("mindeye_store.readers.free_memory", lambda: 10**9)
+    with caplog.at_level("INFO", "mindeye"):
+        _ = open_store(store.path).subject("one").voxels
+    assert "reader auto: kept in RAM, 0.00 GB where 1.00 GB are free" in caplog.text
 
 
 def test_tensorstore_agrees_or_says_what_to_install(store: Store) -> None:

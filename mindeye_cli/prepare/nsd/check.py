@@ -14,6 +14,7 @@ from mindeye_cli.prepare.nsd.betas import BetaSeries, open_betas
 from mindeye_cli.prepare.nsd.design import Design, read_design
 from mindeye_cli.prepare.nsd.layout import NsdLayout, sessions_to_read
 from mindeye_cli.prepare.nsd.pictures import NsdPictures, brick_shape
+from mindeye_cli.prepare.nsd.release import find_release, shared_repeats
 from mindeye_cli.prepare.nsd.rois import need_roi, read_rois
 from mindeye_cli.prepare.nsd.volumes import Mask, read_mask, read_volume
 from mindeye_cli.prepare.table import TEST, TRAIN, TrialTable, occurrences
@@ -53,13 +54,19 @@ class NsdOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """Everything small, read and found to fit together."""
+    """Everything small, read and found to fit together.
+
+    `release` names the one of NSD's that was found; `repeats` counts the shared pictures by their
+    number of trials.
+    """
 
     mask: Mask
     voxels: VoxelTable
     series: dict[int, BetaSeries]
     table: TrialTable
     pictures: NsdPictures
+    release: str | None
+    repeats: dict[str, int]
 
 
 def check(options: NsdOptions) -> Checked:
@@ -99,7 +106,15 @@ def check(options: NsdOptions) -> Checked:
         captions=notes.of_captions(keys),
         records=_records(design, notes, keys),
     )
-    return Checked(mask=mask, voxels=voxels, series=series, table=table, pictures=pictures)
+    return Checked(
+        mask=mask,
+        voxels=voxels,
+        series=series,
+        table=table,
+        pictures=pictures,
+        release=find_release(layout, design, number, tuple(series), table),
+        repeats=shared_repeats(design, shown, table),
+    )
 
 
 def _open_series(

@@ -23,7 +23,7 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
     Returns
     -------
     Outcome
-        Values `n_voxels`, `n_trials`, `n_images`, `splits`, `dropped`, `sessions`.
+        Values `n_voxels`, `n_trials`, `n_images`, `splits`, `dropped`, `release`.
 
     Raises
     ------
@@ -59,7 +59,13 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
         rows,
         plan=plan,
         # The split is by picture, so none can be on both sides.
-        attrs={"plan": plan, "roi": options.roi, "leaked_images": 0},
+        attrs={
+            "plan": plan,
+            "roi": options.roi,
+            "leaked_images": 0,
+            "release": checked.release,
+            "shared_repeats": checked.repeats,
+        },
         overwrite=options.overwrite,
     )
     cache.remove()
@@ -93,6 +99,8 @@ def describe_nsd(options: NsdOptions) -> Outcome:
             "n_trials": len(checked.table),
             "n_images": checked.table.n_images,
             "splits": checked.table.splits(),
+            "release": checked.release,
+            "shared_repeats": checked.repeats,
         }
     return Outcome(values=values)
 
