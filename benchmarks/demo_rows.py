@@ -1,4 +1,4 @@
-"""What a demo's scores say against its controls, one line a claim.
+"""What a demo's scores say against its controls: the first one's table, and one line a claim.
 
     python benchmarks/demo_rows.py DEMO [DEMO ...]
 
@@ -14,6 +14,21 @@ from statistics import mean
 from typing import Any
 
 TWOWAY = ("twoway_scene_net", "twoway_scene_clip")
+ROWS = {
+    "pixcorr": "PixCorr",
+    "twoway_scene_net": "`scene-net` two-way",
+    "twoway_scene_clip": "`scene-clip` two-way",
+    "category_accuracy": "main object's category",
+    "colour_accuracy": "main object's colour",
+}
+COLUMNS = {
+    "high-level": "high-level",
+    "low-level": "low-level",
+    "ridge": "ridge, same generator",
+    "nearest-training": "nearest training image",
+    "prior-only": "no image (mean brain)",
+    "permuted": "permuted pairing",
+}
 
 
 def claims(demo: Path) -> dict[str, float]:
@@ -50,11 +65,28 @@ def retrieval(demo: Path) -> dict[str, float]:
     return found
 
 
+def table(demo: Path) -> str:
+    """One demo's scores beside their controls, in Markdown."""
+    metrics = json.loads((demo / "recon/both/evaluation.json").read_text())["metrics"]
+    lines = ["| | both (95 %) | " + " | ".join(COLUMNS.values()) + " |"]
+    lines.append("|---" * (len(COLUMNS) + 2) + "|")
+    for name, title in ROWS.items():
+        entry = metrics[name]
+        cells = [f"{entry['value']:.3f} ({entry['ci95'][0]:.3f} to {entry['ci95'][1]:.3f})"]
+        for control in COLUMNS:
+            given = entry["controls"][control]
+            cells.append(f"{given['mean' if control == 'permuted' else 'value']:.3f}")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Print name and mean over demos, with each demo's own number."""
+    """Print the first demo's table, then name and mean over demos, with each demo's own number."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("demos", type=Path, nargs="+")
-    found = [claims(demo) for demo in parser.parse_args().demos]
+    demos = parser.parse_args().demos
+    print(table(demos[0]) + "\n")
+    found = [claims(demo) for demo in demos]
     for name in found[0]:
         values = [one[name] for one in found]
         print(f"{name:<40} {mean(values):>8.4f}   " + " ".join(f"{v:.4f}" for v in values))

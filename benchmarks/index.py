@@ -29,8 +29,8 @@ import numpy as np
 from clustered import Mixture, Parameters
 from numpy.typing import NDArray
 
+from mindeye_cli.core.neighbours.search import nearest, open_index
 from mindeye_cli.core.threads import thread_count
-from mindeye_cli.index.search import nearest, open_index
 
 ROWS = ("exact", "approximate", "memory", "resume", "cluster")
 QUERIES = 982  # the shared test images of NSD

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mindeye_cli.index.needs import need_faiss
-from mindeye_cli.index.search import nearest, open_index
+from mindeye_cli.core.neighbours.needs import need_faiss
+from mindeye_cli.core.neighbours.search import nearest, open_index
 
 
 def status(name: str) -> int:

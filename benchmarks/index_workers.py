@@ -10,11 +10,11 @@ import numpy as np
 from distributed import Client, LocalCluster
 from numpy.typing import NDArray
 
+from mindeye_cli.core.neighbours.cluster import runner
+from mindeye_cli.core.neighbours.search import nearest, open_index
 from mindeye_cli.index.build import build_index
-from mindeye_cli.index.cluster import runner
 from mindeye_cli.index.options import IndexOptions
 from mindeye_cli.index.parts import build_part
-from mindeye_cli.index.search import nearest, open_index
 
 
 def throughput(

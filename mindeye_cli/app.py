@@ -19,7 +19,9 @@ COMMANDS = {
     "demo": Entry(_AT + "demo", "Run the whole path on simulated data, offline."),
     "simulate": Entry(_AT + "simulate", "Write scenes and simulated responses in NSD's layout."),
     "prepare": Entry(
-        _AT + "prepare", "Turn a dataset into a feature store.", ("nsd", "arrays", "targets")
+        _AT + "prepare",
+        "Turn a dataset into a feature store.",
+        ("nsd", "arrays", "bids", "webdataset", "mindeye2", "targets"),
     ),
     "store": Entry(
         _AT + "store", "Inspect, verify or trim a feature store.", ("info", "verify", "rm")
@@ -37,7 +39,13 @@ COMMANDS = {
         _AT + "retrieve", "Find images from brain responses, and back.", ("pool", "index", "search")
     ),
     "reconstruct": Entry(_AT + "reconstruct", "Make images from brain responses."),
+    "sae": Entry(
+        _AT + "sae",
+        "Train a sparse autoencoder and ask for brain activity like something.",
+        ("train", "show", "map", "read", "query", "synth", "clamp"),
+    ),
     "evaluate": Entry(_AT + "evaluate", "Score reconstructions, with intervals and controls."),
+    "compare": Entry(_AT + "compare", "Compare evaluated reconstructions, image by image."),
     "report": Entry(_AT + "report", "Write one self-contained HTML page."),
     "doctor": Entry(_AT + "doctor", "Check versions, devices, caches, weights and disk."),
 }

@@ -17,7 +17,9 @@ CAPABILITIES = (
     "index",
     "reconstruct",
     "evaluate",
+    "compare",
     "report",
+    "sae",
     "demo",
     "builtin",
 )

@@ -70,4 +70,5 @@ def _table(folder: Path, values: dict[str, Any]) -> str:
         rows.append((metric, better, line["value"], *line["ci95"], line["n"], *beside))
     header = ("metric", "better", "value", "ci low", "ci high", "n", *names)
     skipped = [f"{name}: skipped, {why}" for name, why in values["skipped"].items()]
-    return "\n".join([str(folder), output.table(rows, header=header), *skipped])
+    warnings = [f"warning: {item['message']}" for item in values["warnings"]]
+    return "\n".join([str(folder), output.table(rows, header=header), *skipped, *warnings])

@@ -9,24 +9,19 @@ import typer
 
 from mindeye_cli import options as shared
 from mindeye_cli import output
+from mindeye_cli.commands import prepare_parts as parts
+from mindeye_cli.commands.prepare_bids import bids
+from mindeye_cli.commands.prepare_published import mindeye2, webdataset
 from mindeye_cli.lazy import group_app
-from mindeye_store.errors import UsageProblem
 
 app = group_app("Turn a dataset into a feature store.")
-
-MaxInvalid = Annotated[
-    float,
-    typer.Option(
-        help="Largest share of voxels that may be NaN, all zero or constant, and dropped."
-    ),
-]
 
 
 @app.command("nsd")
 def nsd(
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that holds nsddata.")],
     store: shared.Store,
-    subject: Annotated[str, typer.Option(metavar="S", help="1 to 8, or subj01 to subj08.")],
+    subject: parts.NsdSubject,
     roi: Annotated[
         str, typer.Option(help="ROI volume whose voxels above 0 are taken.")
     ] = "nsdgeneral",
@@ -39,7 +34,7 @@ def nsd(
     zscore: Annotated[
         str, typer.Option(help="Trials behind each session's statistics: train, or session (all).")
     ] = "train",
-    max_invalid: MaxInvalid = 0.01,
+    max_invalid: parts.MaxInvalid = 0.01,
     dry_run: shared.DryRun = False,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -53,36 +48,29 @@ def nsd(
         store=store,
         roi=roi,
         sessions=None if sessions is None else parse_sessions(sessions),
-        zscore=_choice(zscore, "--zscore", ("train", "session")),
-        max_invalid=_share(max_invalid),
+        zscore=parts.choice(zscore, "--zscore", ("train", "session")),
+        max_invalid=parts.share(max_invalid),
         overwrite=overwrite,
     )
     if dry_run:
         outcome = describe_nsd(options)
-        output.emit("prepare nsd", outcome, human=_files(outcome.values))
+        output.emit("prepare nsd", outcome, human=parts.files(outcome.values))
         return
     outcome = prepare_nsd(options)
-    output.emit("prepare nsd", outcome, human=_summary(outcome.values))
+    output.emit("prepare nsd", outcome, human=parts.summary(outcome.values))
 
 
 @app.command("arrays")
 def arrays(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Holds voxels.npy, trials.csv and the images.")
+        Path, typer.Argument(metavar="DIR", help="Holds the responses, trials.csv and the images.")
     ],
     store: shared.Store,
     subject: Annotated[str, typer.Option(metavar="NAME", help="The subject's name in the store.")],
-    zscore: Annotated[
-        str,
-        typer.Option(
-            help="Trials behind each session's statistics: train, session (all), or none"
-            " to keep the responses as they are."
-        ),
-    ] = "train",
-    image_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Bring every image to N x N pixels.")
-    ] = None,
-    max_invalid: MaxInvalid = 0.01,
+    zscore: parts.AnyZScore = "train",
+    image_size: parts.ImageSize = None,
+    voxels_of: parts.VoxelsOf = None,
+    max_invalid: parts.MaxInvalid = 0.01,
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Read any dataset: responses, a table of trials, and images."""
@@ -93,13 +81,19 @@ def arrays(
             folder=folder,
             store=store,
             subject=subject,
-            zscore=_choice(zscore, "--zscore", ("train", "session", "none")),
-            max_invalid=_share(max_invalid),
+            zscore=parts.choice(zscore, "--zscore", ("train", "session", "none")),
+            max_invalid=parts.share(max_invalid),
             image_size=image_size,
+            voxels_of=voxels_of,
             overwrite=overwrite,
         )
     )
-    output.emit("prepare arrays", outcome, human=_summary(outcome.values))
+    output.emit("prepare arrays", outcome, human=parts.summary(outcome.values))
+
+
+app.command("bids")(bids)
+app.command("webdataset")(webdataset)
+app.command("mindeye2")(mindeye2)
 
 
 @app.command("targets")
@@ -155,32 +149,3 @@ def _cached(values: dict[str, Any]) -> str:
         f"{values['rows_done']} of {values['rows_total']} images have {values['space']}"
         f" {tuple(values['shape'])} {values['dtype']}"
     )
-
-
-def _choice(value: str, option: str, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise UsageProblem(f"{value!r} is not one of {', '.join(allowed)}", where=option)
-    return value
-
-
-def _share(value: float) -> float:
-    if not 0 <= value < 1:
-        raise UsageProblem(f"{value:g} is not a share from 0 to 1", where="--max-invalid")
-    return value
-
-
-def _summary(values: dict[str, Any]) -> str:
-    splits = ", ".join(
-        f"{name} {counts['trials']} trials of {counts['images']} images"
-        for name, counts in values["splits"].items()
-    )
-    return f"{values['subject']}: {values['n_voxels']} voxels; {splits}"
-
-
-def _files(values: dict[str, Any]) -> str:
-    rows = [
-        ["there" if entry["present"] else "MISSING", entry["bytes"], entry["path"]]
-        for entry in values["files"]
-    ]
-    table = output.table(rows, header=("", "bytes", "file"))
-    return f"{table}\n{len(values['missing'])} of {len(rows)} files are missing"

@@ -9,6 +9,7 @@ import typer
 
 from mindeye_cli import options as shared
 from mindeye_cli import output
+from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.lazy import command_app
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")]
@@ -32,7 +33,11 @@ IdsFrom = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(help="The first N images only.")]
 Control = Annotated[
-    str, typer.Option(help="none, or mean-brain: the mean training pattern for every image.")
+    str,
+    typer.Option(
+        help="none; mean-brain: the mean training pattern for every image; ceiling: the true"
+        " embedding of every image."
+    ),
 ]
 KeepCandidates = Annotated[
     bool, typer.Option("--keep-candidates", help="Keep the pictures that were not chosen.")
@@ -41,6 +46,19 @@ KeepCandidates = Annotated[
 Replay = Annotated[
     Path | None,
     typer.Option(metavar="MANIFEST", help="Draw a recorded batch again and compare."),
+]
+
+Index = Annotated[
+    Path | None, typer.Option(metavar="INDEX", help="Collection that nearest looks in.")
+]
+Pictures = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The index' picture files or tar shards.")
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch its pictures from the metadata's addresses.")
+]
+Rerank = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Token run that chooses among its pictures.")
 ]
 
 app = command_app()
@@ -65,6 +83,10 @@ def reconstruct(
     limit: Limit = None,
     control: Control = "none",
     keep_candidates: KeepCandidates = False,
+    index: Index = None,
+    pictures: Pictures = None,
+    download: Download = False,
+    rerank: Rerank = None,
     replay: Replay = None,
     changes: shared.Set = None,
     shard: shared.Shard = None,
@@ -73,7 +95,7 @@ def reconstruct(
 ) -> None:
     """Make images from brain responses."""
     from mindeye_cli.core.config import load_config
-    from mindeye_cli.reconstruct.options import Details, read_ids
+    from mindeye_cli.reconstruct.options import Details, outside_of, read_ids
     from mindeye_cli.reconstruct.replay import make_options
     from mindeye_cli.reconstruct.run import reconstruct as run
 
@@ -99,9 +121,13 @@ def reconstruct(
         keep_candidates=keep_candidates,
         overwrite=overwrite,
         shard=shared.parse_shard(shard),
+        outside=outside_of(index, pictures, download, rerank),
         details=load_config(Details, preset=None, overrides=changes or ()),
     )
-    outcome = run(chosen)
+    _emit(run(chosen))
+
+
+def _emit(outcome: Outcome) -> None:
     output.emit("reconstruct", outcome, human=_told(outcome.values))
 
 

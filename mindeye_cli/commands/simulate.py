@@ -19,7 +19,12 @@ app = command_app()
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
     layout: Annotated[
-        str, typer.Option("--layout", help="NSD's own files (nsd) or plain arrays (arrays).")
+        str,
+        typer.Option(
+            "--layout",
+            help="NSD's own files (nsd), plain arrays (arrays), or MindEye's (webdataset) or"
+            " MindEye2's (mindeye2) packed files.",
+        ),
     ] = "nsd",
     subjects: Annotated[
         str, typer.Option("--subjects", metavar="N[,N]", help="Subject numbers, 1 to 8.")

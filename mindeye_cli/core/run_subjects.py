@@ -32,7 +32,15 @@ def subject_place(path: Path, info: RunInfo, subject: str | None) -> int:
     ------
     UsageProblem
         The run has several subjects and none was named, or it has none of that name.
+    InvalidInput
+        It is an autoencoder of images, which reads no responses.
     """
+    if not info.subjects:
+        raise InvalidInput(
+            "an sae run predicts nothing from voxels",
+            where=str(path),
+            fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
+        )
     if subject in info.subjects:
         return info.subjects.index(subject)
     if len(info.subjects) == 1 and (subject is None or info.subjects == (UNNAMED,)):

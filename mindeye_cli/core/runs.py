@@ -26,7 +26,7 @@ from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["high-level", "low-level", "ridge"]
+Kind = Literal["high-level", "low-level", "ridge", "sae"]
 SCHEMA_VERSION = 2
 CONFIG = "config.toml"
 LOG = "log.jsonl"
@@ -42,7 +42,7 @@ class RunInfo:
     kind, space : str
         What was trained, and the SPACE it predicts.
     subjects : tuple of str
-        In the order of training.
+        In the order of training; empty for an autoencoder of images, which reads no responses.
     n_voxels : tuple of int
         Voxels of a response, one number a subject.
     seed : int
@@ -82,7 +82,7 @@ class RunInfo:
     def __post_init__(self) -> None:
         """Refuse a run that does not tell every subject's voxels."""
         counts = {len(self.subjects), len(self.n_voxels), len(self.voxels)}
-        if len(counts) != 1 or not self.subjects:
+        if len(counts) != 1 or not (self.subjects or self.kind == "sae"):
             raise ValueError("subjects, n_voxels and voxels must be lists of one length")
 
 

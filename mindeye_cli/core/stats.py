@@ -1,4 +1,4 @@
-"""Intervals and controls: bootstrap over images, and pairings permuted at test time.
+"""Intervals and controls: images resampled, and pairings permuted at test time.
 
 `n` entries (reconstructions or queries), `G` distinct images, `D` resamples. The unit that is
 resampled is always the image: entries of one image (single trials) are drawn together.
@@ -7,19 +7,27 @@ resampled is always the image: entries of one image (single trials) are drawn to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from mindeye_cli.core.sampler import rng
+from mindeye_cli.core.shares import jackknife_error, pseudo_values, wilson
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Interval = tuple[float, float]
 
 BOOTSTRAP_DRAWS = 2000
 PERMUTATIONS = 1000
 LEVEL = 0.95
+SHARE: Interval = (0.0, 1.0)
+# Fewer images have too few distinct resamples.
+LEAST_RESAMPLED = 8
+# Values whose spread is no more than this part of them are equal but for rounding.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +56,17 @@ def image_weights(groups: NDArray[np.int64], seed: int, draws: int = BOOTSTRAP_D
         Multinomial counts, equal for entries of one image.
     """
     images = int(groups.max()) + 1
+    drawn = _drawn(seed, images, draws)
+    return drawn if np.array_equal(groups, np.arange(images)) else drawn[:, groups]
+
+
+@lru_cache(maxsize=2)
+def _drawn(seed: int, images: int, draws: int) -> Floats:
+    """Counts of each image in each resample; every metric of an evaluation asks for the same."""
     counts = rng(seed, "bootstrap", images).multinomial(images, [1 / images] * images, size=draws)
-    return counts[:, groups].astype(np.float64)
+    values = counts.astype(np.float64)
+    values.setflags(write=False)
+    return values
 
 
 def interval(samples: Floats, units: int, level: float = LEVEL) -> Interval:
@@ -80,7 +97,12 @@ def interval(samples: Floats, units: int, level: float = LEVEL) -> Interval:
     return (float(low), float(high))
 
 
-def mean_interval(values: Floats, groups: NDArray[np.int64], seed: int) -> Interval:
+def mean_interval(
+    values: Floats,
+    groups: NDArray[np.int64],
+    seed: int,
+    bounds: Interval | None = None,
+) -> Interval:
     """Interval of the mean of per-entry values, undefined (NaN) entries left out.
 
     Parameters
@@ -89,18 +111,29 @@ def mean_interval(values: Floats, groups: NDArray[np.int64], seed: int) -> Inter
     groups : int64 array (n,)
         The image of each entry.
     seed : int
+    bounds : (low, high), optional
+        Of the score; (0, 1) is a share.
     """
     defined = np.isfinite(values)
     if not defined.any():
         return (float("nan"), float("nan"))
     kept = np.unique(groups[defined], return_inverse=True)[1].astype(np.int64)
-    return ratio_interval(values[defined], np.ones(int(defined.sum())), kept, seed)
+    return ratio_interval(values[defined], np.ones(int(defined.sum())), kept, seed, bounds)
 
 
 def ratio_interval(
-    totals: Floats, counts: Floats, groups: NDArray[np.int64], seed: int
+    totals: Floats,
+    counts: Floats,
+    groups: NDArray[np.int64],
+    seed: int,
+    bounds: Interval | None = None,
 ) -> Interval:
     """Interval of sum(totals) / sum(counts) when images are resampled.
+
+    Shares have Wilson's limits (`core/shares.py`). All else has the bootstrap-t interval: each
+    resample's distance from the score is divided by the resample's own standard error, which
+    follows skewed scores as the percentiles of the resampled scores do not (Efron & Tibshirani
+    1993, chapter 12.5). Below `LEAST_RESAMPLED` images it is Student's t interval.
 
     Parameters
     ----------
@@ -108,34 +141,71 @@ def ratio_interval(
         Each entry's summed score and how many scores it sums.
     groups : int64 array (n,)
     seed : int
+    bounds : (low, high), optional
     """
-    weights = image_weights(groups, seed)
-    with np.errstate(invalid="ignore"):
-        samples = (weights @ totals) / (weights @ counts)
-    return interval(samples, int(groups.max()) + 1)
+    units = int(groups.max()) + 1
+    totals = np.bincount(groups, weights=totals, minlength=units).astype(np.float64)
+    counts = np.bincount(groups, weights=counts, minlength=units).astype(np.float64)
+    value = float(totals.sum() / counts.sum())
+    rest = totals - value * counts
+    error = float(np.sqrt((rest**2).sum() * units / max(1, units - 1)) / counts.sum())
+    if units < 2:
+        return (float("nan"), float("nan"))
+    if bounds == SHARE:
+        return wilson(value, error, units)
+    if error <= ROUNDING * abs(value):
+        return (value, value)
+    low, high = value - error * student_quantiles(totals, counts, seed)[::-1]
+    limits = bounds or (-np.inf, np.inf)
+    return (float(max(low, limits[0])), float(min(high, limits[1])))
 
 
-def pair_interval(wins: Floats, groups: NDArray[np.int64], seed: int) -> Interval:
-    """Interval of a mean over pairs of different images.
+def student_quantiles(totals: Floats, counts: Floats, seed: int) -> Floats:
+    """Quantiles of (score - truth) / error: 2.5 and 97.5 %, from resamples of the images."""
+    units = len(totals)
+    if units < LEAST_RESAMPLED:
+        upper = float(special.stdtrit(units - 1, (1 + LEVEL) / 2))
+        return np.array([-upper, upper])
+    return np.quantile(studentised(totals, counts, seed), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
 
-    A resample holds copies of an image; a pair of two copies compares a picture with itself and
-    would pull a perfect two-way score of 20 images down to .95, so such pairs are left out.
+
+def studentised(totals: Floats, counts: Floats, seed: int) -> Floats:
+    """Each resample's distance from the score in its own standard errors, float64 (D,).
+
+    Resamples without spread are left out.
+    """
+    units = len(totals)
+    value = totals.sum() / counts.sum()
+    weights = image_weights(np.arange(units, dtype=np.int64), seed)
+    moments = np.stack([counts, totals, totals**2, totals * counts, counts**2], axis=1)
+    sizes, sums, squared, mixed, sizes_squared = (weights @ moments).T
+    means = sums / sizes
+    squares = squared - 2 * means * mixed + means**2 * sizes_squared
+    error = np.sqrt(np.maximum(squares, 0.0) * units / (units - 1)) / sizes
+    spread = error > ROUNDING * np.abs(means)
+    return np.asarray((means[spread] - value) / error[spread])
+
+
+def pair_interval(wins: Floats, groups: NDArray[np.int64]) -> Interval:
+    """Interval of a mean over pairs of different images, such as two-way identification.
+
+    Nothing is resampled: a resample holds copies of an image, and a pair of two copies compares a
+    picture with itself, which pulls a perfect score of 20 images down to .95. Leaving such pairs
+    out gives too narrow an interval near 1; Wilson's limits with the jackknife variance do not.
 
     Parameters
     ----------
     wins : float64 array (n, n)
-        Score of each (distractor, target) pair; entries of the same image are ignored, and so are
-        undefined (NaN) ones.
+        Score in [0, 1] of each (distractor, target) pair; entries of the same image are ignored,
+        and so are undefined (NaN) ones.
     groups : int64 array (n,)
-    seed : int
     """
-    weights = image_weights(groups, seed)
-    valid = ((groups[:, None] != groups[None, :]) & np.isfinite(wins)).astype(np.float64)
-    totals = ((weights @ (np.nan_to_num(wins) * valid)) * weights).sum(axis=1)
-    pairs = ((weights @ valid) * weights).sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        samples = totals / pairs
-    return interval(samples, int(groups.max()) + 1)
+    valid = (groups[:, None] != groups[None, :]) & np.isfinite(wins)
+    if not valid.any():
+        return (float("nan"), float("nan"))
+    images = len(np.unique(groups[valid.any(axis=0) | valid.any(axis=1)]))
+    value = float(wins[valid].mean())
+    return wilson(value, jackknife_error(pseudo_values(wins, groups)), images)
 
 
 def permuted_entries(cross: Floats, seed: int, draws: int = PERMUTATIONS) -> Floats:

@@ -97,6 +97,7 @@ def image_trials(
     if exclude is not None:
         keep &= ~np.isin(image_of_trial, exclude)
     if sessions:
+        _need_sessions(subject)
         held = np.unique(np.asarray(subject.session))
         if sessions > len(held):
             raise InvalidInput(
@@ -116,6 +117,22 @@ def image_trials(
     rows, counts = np.unique(image_of_trial[trials], return_counts=True)
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return ImageTrials(image_rows=rows, trial_rows=trials.astype(np.int64), starts=starts)
+
+
+def _need_sessions(subject: Subject) -> None:
+    """Refuse to count sessions where the data set did not tell them.
+
+    Raises
+    ------
+    InvalidInput
+        The store holds a placeholder instead.
+    """
+    if "session" in subject.attrs.get("absent", ()):
+        raise InvalidInput(
+            "the data set does not tell the sessions of its trials",
+            where=f"subject {subject.name}",
+            fix="--set data.sessions=0 takes all trials",
+        )
 
 
 def test_images_any_subject(store: Store) -> Rows:

@@ -15,10 +15,14 @@ from mindeye_cli.core.fingerprint import environment, of_json
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.progress import track
 from mindeye_cli.core.threads import apply_threads
+from mindeye_cli.evaluate.alignment import Alignment
+from mindeye_cli.evaluate.kinds import check_control, refuse_ceiling
 from mindeye_cli.evaluate.metrics import METRICS, Metric
+from mindeye_cli.evaluate.picked import picked_warnings
 from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.scoring import RESERVED, score
 from mindeye_cli.evaluate.sources import (
+    Folder,
     Stimuli,
     control_pictures,
     open_folder,
@@ -27,10 +31,10 @@ from mindeye_cli.evaluate.sources import (
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 SCHEMA = "mindeye-evaluation"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "evaluation.json"
 # What a machine reads from stdout; per-image values and cards stay in the file.
-PRINTED = ("value", "ci95", "n", "undefined", "direction", "unit", "controls")
+PRINTED = ("value", "ci95", "n", "undefined", "direction", "unit", "controls", "fraction")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +90,10 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     """
     apply_threads()
     folder = open_folder(recon)
+    refuse_ceiling(folder)
     target = recon / FILE
     recons, truth = reconstructions(folder), stimuli.of(folder)
-    beside = {name: control_pictures(path, folder) for name, path in options.controls.items()}
+    beside = {name: _control(name, path, folder) for name, path in options.controls.items()}
     identity = _identity(options, recons, truth, beside)
     fingerprint = of_json(identity)
     done = _finished(target, fingerprint, options.overwrite)
@@ -111,13 +116,27 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         "bootstrap": {"unit": "image", "draws": stats.BOOTSTRAP_DRAWS, "level": stats.LEVEL},
         "environment": environment(),
     }
-    document["metrics"], document["skipped"] = _score_all(options, recons, truth, beside)
+    alignment = Alignment(recons.ids)
+    document["metrics"], document["skipped"] = _score_all(options, recons, truth, beside, alignment)
+    document["warnings"] = [
+        *alignment.warnings(),
+        *picked_warnings(folder, truth, recons, tuple(document["metrics"]), options.seed),
+    ]
     write_json(target, document)
     return _outcome(target, document, "ok")
 
 
+def _control(name: str, path: Path, folder: Folder) -> Pictures:
+    check_control(name, open_folder(path))
+    return control_pictures(path, folder)
+
+
 def _score_all(
-    options: Options, recons: Pictures, truth: Pictures, controls: Mapping[str, Pictures]
+    options: Options,
+    recons: Pictures,
+    truth: Pictures,
+    controls: Mapping[str, Pictures],
+    alignment: Alignment,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Lines of every metric that applies, and the reasons of those that do not."""
     lines: dict[str, Any] = {}
@@ -129,7 +148,7 @@ def _score_all(
             reason = _why_not(metric, truth, asked=options.metrics is not None)
             if reason is None:
                 try:
-                    lines[name] = score(metric, truth, recons, controls, options.seed)
+                    lines[name] = score(metric, truth, recons, controls, options.seed, alignment)
                 except MissingResource as problem:
                     if options.metrics is not None:
                         raise
@@ -197,6 +216,7 @@ def _outcome(target: Path, document: dict[str, Any], status: Any) -> Outcome:
         "recon": str(target.parent),
         "metrics": metrics,
         "skipped": document["skipped"],
+        "warnings": document["warnings"],
         "n": document["n"],
     }
     return Outcome(status=status, outputs=(target,), values=values)

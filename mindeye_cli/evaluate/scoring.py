@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 
 from mindeye_cli.core import stats
+from mindeye_cli.core.shares import pseudo_values
+from mindeye_cli.evaluate.alignment import Alignment
+from mindeye_cli.evaluate.fraction import fraction
 from mindeye_cli.evaluate.metrics import Metric, Scores
 from mindeye_cli.evaluate.pictures import Pictures
 
 # Names that every metric's controls have of themselves.
 RESERVED = ("chance", "permuted", "stimulus")
+# Scores of these units cannot leave these limits, so neither do their intervals.
+BOUNDS = {"share": stats.SHARE, "Pearson r": (-1.0, 1.0), "SSIM": (-1.0, 1.0)}
 
 
 def score(
@@ -25,6 +30,7 @@ def score(
     recons: Pictures,
     controls: Mapping[str, Pictures],
     seed: int,
+    alignment: Alignment | None = None,
 ) -> dict[str, Any]:
     """Score one set of reconstructions by one metric.
 
@@ -37,42 +43,76 @@ def score(
         What stands beside it, of the same images.
     seed : int
         Of the resamples and permutations; the same for every metric, so that they are paired.
+    alignment : Alignment, optional
+        Is shown the scores of all pairs, to find pictures that stand beside the wrong stimuli.
 
     Returns
     -------
     dict
-        `value`, `ci95`, `n`, `undefined`, `direction`, `unit`, `controls`, `per_image`, `card`.
+        `value`, `ci95`, `n`, `undefined`, `direction`, `unit`, `controls`, `fraction`, `per_image`,
+        `card`; for scores of pairs also `pseudo_values`, one an image (`core/shares.py`).
     """
     found = metric.compute(stimuli, recons, True)
-    line = _summary(found, stimuli, seed)
+    line = _summary(metric, found, stimuli, seed)
+    units = {"": per_image(found, stimuli)}
     beside: dict[str, Any] = {"chance": {"value": metric.chance}}
+    higher = metric.direction == "higher"
     if found.cross is not None:
-        higher = metric.direction == "higher"
         means = stats.defined_means(stats.permuted_entries(found.cross, seed))
         permuted = asdict(stats.summarise(means, line["value"], higher=higher))
         beside["permuted"] = {"value": permuted["mean"], **permuted}
+        if alignment is not None:
+            alignment.add(metric.name, found.cross, stimuli.groups, higher=higher)
     if metric.on_stimuli:
-        beside["stimulus"] = _summary(metric.compute(stimuli, stimuli, False), stimuli, seed)
+        true = metric.compute(stimuli, stimuli, False)
+        beside["stimulus"] = _summary(metric, true, stimuli, seed)
     for name, pictures in controls.items():
-        beside[name] = _summary(metric.compute(stimuli, pictures, False), stimuli, seed)
+        other = metric.compute(stimuli, pictures, False)
+        beside[name] = _summary(metric, other, stimuli, seed)
+        units[name] = per_image(other, stimuli)
+    pairs = {} if found.wins is None else {"pseudo_values": units[""].tolist()}
     return {
         **line,
         "direction": metric.direction,
         "unit": metric.unit,
         "controls": beside,
+        "fraction": fraction(units, seed, higher=higher),
         "per_image": found.per_entry.tolist(),
+        **pairs,
         "card": dict(metric.card),
     }
 
 
-def _summary(found: Scores, stimuli: Pictures, seed: int) -> dict[str, Any]:
+def per_image(found: Scores, stimuli: Pictures) -> stats.Floats:
+    """What images contribute to a score, float64 (G,); the mean over images is the score.
+
+    Pseudo-values of a score of pairs; else the mean over an image's entries, NaN where none is
+    defined.
+    """
+    groups = stimuli.groups
+    if found.wins is not None:
+        return pseudo_values(found.wins, groups)
+    return image_means(found.per_entry, groups)
+
+
+def image_means(values: stats.Floats, groups: stats.Ints) -> stats.Floats:
+    """Mean over the defined entries of each image, float64 (G,); NaN where there is none."""
+    images = int(groups.max()) + 1
+    defined = np.isfinite(values)
+    totals = np.bincount(groups, weights=np.where(defined, values, 0.0), minlength=images)
+    counts = np.bincount(groups, weights=defined.astype(np.float64), minlength=images)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(totals / counts)
+
+
+def _summary(metric: Metric, found: Scores, stimuli: Pictures, seed: int) -> dict[str, Any]:
     """Mean, interval and counts of per-entry values."""
     groups = stimuli.groups
     defined = np.isfinite(found.per_entry)
     if found.wins is None:
-        ci95 = stats.mean_interval(found.per_entry, groups, seed)
+        ci95 = stats.mean_interval(found.per_entry, groups, seed, BOUNDS.get(metric.unit))
     else:
-        ci95 = stats.pair_interval(found.wins, groups, seed)
+        ci95 = stats.pair_interval(found.wins, groups)
     return {
         "value": float(found.per_entry[defined].mean()) if defined.any() else float("nan"),
         "ci95": ci95,

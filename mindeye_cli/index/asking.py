@@ -5,20 +5,17 @@ Shapes: `q` queries, `D` width, `T` flattened width of the token SPACE.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindeye_cli.index.brain import Predicted, predict, stimulus_vectors
-from mindeye_cli.index.collection import Floats
-from mindeye_cli.index.manifest import Plan
-from mindeye_cli.index.queries import read_queries, unit_queries
+from mindeye_cli.core.neighbours.collection import Floats
+from mindeye_cli.core.neighbours.queries import read_queries, unit_queries
+from mindeye_cli.core.neighbours.search import Opened, refuse_other_space
+from mindeye_cli.index.brain import predict, stimulus_vectors
 from mindeye_cli.index.search_options import SearchOptions
 from mindeye_store import open_store
 from mindeye_store.errors import InvalidInput
-
-logger = logging.getLogger("mindeye")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +49,7 @@ class Questions:
         )
 
 
-def read_questions(options: SearchOptions, plan: Plan) -> Questions:
+def read_questions(options: SearchOptions, opened: Opened) -> Questions:
     """Read or predict the queries.
 
     Raises
@@ -62,6 +59,7 @@ def read_questions(options: SearchOptions, plan: Plan) -> Questions:
     MissingResource
         A file, store or run is absent.
     """
+    plan = opened.manifest.plan
     stimuli = None if options.stimuli is None else read_queries(options.stimuli, plan.dim)
     if options.queries is not None:
         vectors = read_queries(options.queries, plan.dim)
@@ -72,7 +70,7 @@ def read_questions(options: SearchOptions, plan: Plan) -> Questions:
     assert options.run is not None and options.store is not None
     store: Any = open_store(options.store)
     coarse = predict(store, options.run, options.split, options.subject)
-    _same_space(coarse, plan, options)
+    refuse_other_space(opened, coarse.info.space)
     vectors = unit_queries(coarse.vectors, plan.dim, str(options.run))
     if options.drop_near is not None and stimuli is None:
         stimuli = stimulus_vectors(store, coarse)
@@ -95,15 +93,4 @@ def _as_many(stimuli: Floats | None, vectors: Floats, file: Path | None) -> None
             f"{len(stimuli)} stimuli for {len(vectors)} queries",
             where=str(file),
             fix="give one row a query, in their order",
-        )
-
-
-def _same_space(coarse: Predicted, plan: Plan, options: SearchOptions) -> None:
-    if plan.space is None:
-        logger.warning("the index does not tell its SPACE: only the width of vectors is compared")
-    elif plan.space != coarse.info.space:
-        raise InvalidInput(
-            f"the index holds {plan.space}, the run predicts {coarse.info.space}",
-            where=str(options.index),
-            fix=f"give a run of {plan.space}",
         )

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from mindeye_cli.core.neighbours.collection import Floats
+from mindeye_cli.core.neighbours.queries import unit_queries
 from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo, read_run
 from mindeye_cli.core.trials import Rows, average_trials, image_trials, refuse_trained_images
-from mindeye_cli.index.collection import Floats
-from mindeye_cli.index.queries import unit_queries
 from mindeye_cli.models.run_model import load_run
 from mindeye_store.errors import InvalidInput
 
@@ -67,7 +67,7 @@ def predict(store: Any, run: Path, split: str, subject: str | None) -> Predicted
         )
     source = subject_of_run(store, run, info, subject)
     trials = image_trials(source, "test" if split == "test" else "train")
-    refuse_trained_images(run, info, split, trials.image_rows)
+    refuse_trained_images(run, info, split, trials.image_rows, store)
     name = OUTPUT[info.kind]
     voxels = average_trials(source, trials)
     rows = load_run(run, source.name).predict(voxels, outputs=(name,))[name]

@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mindeye_cli.core.fingerprint import environment
-from mindeye_cli.core.outcome import Outcome
-from mindeye_cli.core.progress import track
-from mindeye_cli.index.folder import embed_pictures
-from mindeye_cli.index.manifest import (
+from mindeye_cli.core.neighbours.manifest import (
     INDEX,
     PARTS,
     SHARED,
@@ -27,9 +24,12 @@ from mindeye_cli.index.manifest import (
     read_manifest,
     write_manifest,
 )
+from mindeye_cli.core.neighbours.shards import Shard, find_shards
+from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.progress import track
+from mindeye_cli.index.folder import embed_pictures
 from mindeye_cli.index.options import IndexOptions
 from mindeye_cli.index.plan import Todo, fix_plan, open_folder, plan_parts
-from mindeye_cli.index.shards import Shard, find_shards
 from mindeye_store.errors import PartialResult
 from mindeye_store.files import disk_errors
 
@@ -97,7 +97,7 @@ def _asked(options: IndexOptions) -> dict[str, Any]:
 
 
 def _build(options: IndexOptions, plan: Plan, shards: list[Shard], todo: Todo) -> Manifest:
-    from mindeye_cli.index.cluster import runner
+    from mindeye_cli.core.neighbours.cluster import runner
     from mindeye_cli.index.parts import build_part
     from mindeye_cli.index.shared import fix_coder
 
@@ -136,8 +136,8 @@ def _checked(options: IndexOptions, manifest: Manifest) -> Manifest:
     PartialResult
         It is too low at any setting; an index that was there stays as it was.
     """
-    from mindeye_cli.index.queries import read_queries
-    from mindeye_cli.index.search import open_index
+    from mindeye_cli.core.neighbours.queries import read_queries
+    from mindeye_cli.core.neighbours.search import open_index
     from mindeye_cli.index.selfcheck import tune
 
     own = None

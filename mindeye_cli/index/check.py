@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mindeye_cli.index.collection import BLOCK, Collection
+from mindeye_cli.core.neighbours.collection import BLOCK, Collection
 from mindeye_store.errors import InvalidInput
 
 # Rows of a unit vector in float16 are within 0.001 of length 1 at any usual width.

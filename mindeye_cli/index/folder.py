@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.atomic import write_bytes, write_json
+from mindeye_cli.core.neighbours.manifest import EMBEDDINGS, ENCODER
+from mindeye_cli.core.neighbours.needs import need_pyarrow
 from mindeye_cli.core.progress import track
-from mindeye_cli.index.manifest import EMBEDDINGS, ENCODER
-from mindeye_cli.index.needs import need_pyarrow
 from mindeye_cli.index.options import IndexOptions
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 from mindeye_store.files import read_json
@@ -65,7 +65,7 @@ def embed_pictures(options: IndexOptions) -> IndexOptions:
 
 def _pictures(folder: Path) -> dict[str, tuple[int, int]]:
     """Picture files under a folder that holds no shards: name -> size and time."""
-    from mindeye_cli.index.decode import SUFFIXES
+    from mindeye_cli.core.neighbours.decode import SUFFIXES
 
     if (folder / "img_emb").is_dir() or any(folder.glob("*.npy")):
         return {}
@@ -120,7 +120,7 @@ def _embed(
             where="--space",
             fix="give its :pooled output",
         )
-    _same_encoder(home, options.space, encoder.fingerprint)
+    _same_encoder(home, options, encoder.fingerprint)
     with track("embed", len(todo), unit="pictures") as bar:
         for low in range(0, len(todo), PIECE):
             names = todo[low : low + PIECE]
@@ -130,16 +130,17 @@ def _embed(
             bar.advance(len(names))
 
 
-def _same_encoder(home: Path, space: str, fingerprint: str) -> None:
-    facts = {"space": space, "fingerprint": fingerprint}
-    if not (home / ENCODER).is_file():
-        write_json(home / ENCODER, facts)
-    elif read_json(home / ENCODER) != facts:
+def _same_encoder(home: Path, options: IndexOptions, fingerprint: str) -> None:
+    """Write down what embeds, and where the pictures are, or find that it was another encoder."""
+    facts = {"space": options.space, "fingerprint": fingerprint}
+    there = read_json(home / ENCODER) if (home / ENCODER).is_file() else facts
+    if {name: there.get(name) for name in facts} != facts:
         raise InvalidInput(
             "the index' pictures were embedded by another encoder",
             where=str(home / ENCODER),
             fix="give the same --space and --weights, or --overwrite",
         )
+    write_json(home / ENCODER, {**facts, "pictures": str(options.source)})
 
 
 def _rows(source: Path, names: list[str], encoder: Any) -> Iterator[NDArray[np.float16]]:
@@ -153,7 +154,7 @@ def _rows(source: Path, names: list[str], encoder: Any) -> Iterator[NDArray[np.f
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    from mindeye_cli.index.decode import NoPicture, decode
+    from mindeye_cli.core.neighbours.decode import NoPicture, decode
 
     try:
         return decode(path.read_bytes())

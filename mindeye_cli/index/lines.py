@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from mindeye_cli.core.neighbours import metadata
+from mindeye_cli.core.neighbours.at_hand import Tally, open_pictures
+from mindeye_cli.core.neighbours.cluster import Run, runner
+from mindeye_cli.core.neighbours.collection import Ints
+from mindeye_cli.core.neighbours.exact import Mask
+from mindeye_cli.core.neighbours.search import Opened, nearest, open_index
+from mindeye_cli.core.neighbours.truth import Doubles, rescore
 from mindeye_cli.core.threads import apply_threads
-from mindeye_cli.index import metadata
 from mindeye_cli.index.asking import Questions, read_questions
-from mindeye_cli.index.cluster import Run, runner
-from mindeye_cli.index.collection import Ints
-from mindeye_cli.index.exact import Mask
-from mindeye_cli.index.pictures import Pictures
-from mindeye_cli.index.rerank import Tally, rerank
-from mindeye_cli.index.search import Opened, nearest, open_index
+from mindeye_cli.index.rerank import rerank
 from mindeye_cli.index.search_options import SearchOptions
-from mindeye_cli.index.truth import Doubles, rescore
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_store.errors import InvalidInput, PartialResult
 
@@ -54,7 +54,7 @@ def search_index(options: SearchOptions) -> Iterator[dict[str, Any]]:
     """
     apply_threads()
     opened = open_index(options.index, options.shards)
-    questions = read_questions(options, opened.manifest.plan)
+    questions = read_questions(options, opened)
     mask = None if options.where is None else metadata.allowed(opened.collection, options.where)
     rows = len(opened.collection) if mask is None else int(mask.sum())
     if options.k > rows:
@@ -91,8 +91,7 @@ class _Second:
     """What the second stage needs, loaded once."""
 
     def __init__(self, options: SearchOptions, opened: Opened) -> None:
-        columns = metadata.column_names(opened.collection)
-        self.pictures = Pictures(options.pictures, options.download, columns)
+        self.pictures = open_pictures(opened, options.pictures, options.download)
         self.encoder: Any = None
         self.weights = options.weights
         self.tally = Tally()

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from mindeye_cli.core.atomic import staged_dir
+from mindeye_cli.core.neighbours.coder import Coder, load_coder
+from mindeye_cli.core.neighbours.collection import Collection
+from mindeye_cli.core.neighbours.manifest import LISTS, PARTS, SHARED, Part, Plan, write_part
+from mindeye_cli.core.neighbours.shards import Shard
 from mindeye_cli.core.threads import apply_threads
 from mindeye_cli.index.check import WholeRead
-from mindeye_cli.index.coder import Coder, load_coder
-from mindeye_cli.index.collection import Collection
-from mindeye_cli.index.manifest import LISTS, PARTS, SHARED, Part, Plan, write_part
-from mindeye_cli.index.shards import Shard
 from mindeye_store.files import disk_errors
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mindeye_cli.core.atomic import refuse_existing, write_json
 from mindeye_cli.core.fingerprint import of_file
-from mindeye_cli.index.manifest import (
+from mindeye_cli.core.neighbours.manifest import (
     EMBEDDINGS,
     ENCODER,
     PART,
@@ -24,8 +24,8 @@ from mindeye_cli.index.manifest import (
     read_part,
     read_plan,
 )
+from mindeye_cli.core.neighbours.shards import Shard
 from mindeye_cli.index.options import EXACT_ROWS, IndexOptions
-from mindeye_cli.index.shards import Shard
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 MIN_LISTS, MAX_LISTS = 16, 2**20

@@ -8,27 +8,17 @@ Shapes: `D` flattened width of the token SPACE, `m` pictures at hand.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mindeye_cli.index.collection import Floats
-from mindeye_cli.index.decode import NoPicture, Pixels
-from mindeye_cli.index.pictures import Pictures
+from mindeye_cli.core.neighbours.at_hand import Tally, first_at_hand
+from mindeye_cli.core.neighbours.collection import Floats
+from mindeye_cli.core.neighbours.decode import Pixels
+from mindeye_cli.core.neighbours.pictures import Pictures
 from mindeye_cli.models.encoders import Encoder
-
-AT_ONCE = 16  # pictures fetched side by side
-
-
-@dataclass(slots=True)
-class Tally:
-    """Pictures that were not at hand, by reason."""
-
-    reasons: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +57,12 @@ def rerank(
     Ranked
         Fewer than `count` where fewer pictures are at hand.
     """
-    places, found = _first(records, count, pictures, tally)
+    places, found = first_at_hand(records, count, pictures, tally)
     if not places:
         return Ranked([], [])
     scores = np.array([_cosine(encoder, picture, query) for picture in found])
     order = np.argsort(-scores, kind="stable")
     return Ranked([places[i] for i in order], [float(scores[i]) for i in order])
-
-
-def _first(
-    records: Sequence[Mapping[str, Any]], count: int, pictures: Pictures, tally: Tally
-) -> tuple[list[int], list[Pixels]]:
-    """The first pictures at hand, and their places."""
-    places: list[int] = []
-    found: list[Pixels] = []
-
-    def get(place: int) -> Pixels | NoPicture:
-        try:
-            return pictures.get(records[place])
-        except NoPicture as why:
-            return why
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for low in range(0, len(records), AT_ONCE):
-            turn = range(low, min(low + AT_ONCE, len(records)))
-            for place, answer in zip(turn, pool.map(get, turn), strict=True):
-                if len(places) == count:
-                    return places, found
-                if isinstance(answer, NoPicture):
-                    tally.reasons[str(answer)] += 1
-                else:
-                    places.append(place)
-                    found.append(answer)
-    return places, found
 
 
 def _cosine(encoder: Encoder, picture: Pixels, query: Floats) -> float:

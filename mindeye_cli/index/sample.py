@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mindeye_cli.core.neighbours.collection import Collection, Floats, Ints
+from mindeye_cli.core.neighbours.shards import Shard
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.index.collection import Collection, Floats, Ints
-from mindeye_cli.index.shards import Shard
 from mindeye_store.errors import InvalidInput
 
 # Fixed where it can be, so that training takes the same memory for any number of vectors.

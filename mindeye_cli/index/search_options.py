@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindeye_cli.core.neighbours.pictures import refuse_offline
 from mindeye_store.errors import UsageProblem
 
 SPLITS = ("test", "train")
-_OFFLINE = "MINDEYE_OFFLINE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +71,8 @@ class SearchOptions:
         if self.split not in SPLITS:
             raise UsageProblem(f"unknown value {self.split!r}", where="--split", fix="test, train")
         self._check_queries()
-        if self.download and os.environ.get(_OFFLINE, "").lower() not in ("", "0", "false", "no"):
-            raise UsageProblem("downloads are forbidden by --offline", where="--download")
+        if self.download:
+            refuse_offline()
 
     def _check_queries(self) -> None:
         brain = self.store is not None and self.run is not None

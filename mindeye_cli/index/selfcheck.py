@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from mindeye_cli.core.neighbours.collection import Collection, Floats, Ints
+from mindeye_cli.core.neighbours.search import Opened, Setting, nearest
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.index.collection import Collection, Floats, Ints
 from mindeye_cli.index.sample import held_out, trained_names
-from mindeye_cli.index.search import Opened, Setting, nearest
 
 logger = logging.getLogger("mindeye")
 

@@ -6,13 +6,13 @@ import logging
 import shutil
 
 from mindeye_cli.core.atomic import staged_dir
+from mindeye_cli.core.neighbours.coder import RECORD, load_coder, train_coder
+from mindeye_cli.core.neighbours.collection import Collection
+from mindeye_cli.core.neighbours.manifest import SHARED, Plan, read_plan
+from mindeye_cli.core.neighbours.shards import Shard
 from mindeye_cli.core.threads import apply_threads
-from mindeye_cli.index.coder import RECORD, load_coder, train_coder
-from mindeye_cli.index.collection import Collection
-from mindeye_cli.index.manifest import SHARED, Plan, read_plan
 from mindeye_cli.index.options import IndexOptions
 from mindeye_cli.index.sample import record_of, training_sample
-from mindeye_cli.index.shards import Shard
 from mindeye_store.errors import MissingResource, UsageProblem
 
 logger = logging.getLogger("mindeye")

@@ -163,9 +163,15 @@ def load_run(run: Path, subject: str | None = None) -> RunModel:
     MissingResource
         There is no run, one of its files is absent, or it has not finished training.
     InvalidInput
-        A file is damaged, or its weights do not fit its configuration.
+        A file is damaged, its weights do not fit its configuration, or it is an autoencoder.
     """
     info = read_run(run)
+    if info.kind == "sae":
+        raise InvalidInput(
+            "an sae run predicts nothing from voxels",
+            where=str(run),
+            fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
+        )
     if info.status != "finished":
         raise MissingResource(
             "the run has not finished training",

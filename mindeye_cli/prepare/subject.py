@@ -6,7 +6,7 @@ Shapes: `N` trials, `V` voxels.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,15 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.progress import track
 from mindeye_cli.prepare.reliability import Reliability, training_ncsnr
-from mindeye_cli.prepare.table import TrialTable
+from mindeye_cli.prepare.table import TEST, TrialTable
 from mindeye_cli.prepare.voxels import RawTrials, VoxelTable
-from mindeye_cli.prepare.zscore import SessionStatistics, ZScore, chunks, fit_sessions
+from mindeye_cli.prepare.zscore import (
+    InvalidVoxels,
+    SessionStatistics,
+    ZScore,
+    chunks,
+    fit_sessions,
+)
 from mindeye_store import Store
 from mindeye_store.errors import InvalidInput
 
@@ -38,6 +44,8 @@ class Measured:
         Over all voxels.
     reliability : Reliability or None
         Over all voxels.
+    fill : bool
+        Unusable voxels are kept, with 0 in every trial, instead of dropped.
     """
 
     raw: RawTrials
@@ -46,21 +54,25 @@ class Measured:
     zscore: ZScore
     statistics: SessionStatistics
     reliability: Reliability | None
+    fill: bool = False
 
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which voxels of the mask are stored."""
-        return ~self.statistics.invalid.mask
+        invalid = self.statistics.invalid.mask
+        return np.ones_like(invalid) if self.fill else ~invalid
 
     def values(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Responses of trials as they are stored, float32 (k, V)."""
         parts = []
         for part in chunks(rows):
             if self.zscore == "none":
-                parts.append(self.raw.read(part)[:, self.kept])
+                scores = self.raw.read(part)
             else:
-                scores = self.statistics.apply(self.raw, self.table, part)
-                parts.append(scores[:, self.kept].astype(np.float32))
+                scores = self.statistics.apply(self.raw, self.table, part).astype(np.float32)
+            if self.fill:
+                scores[:, self.statistics.invalid.mask] = 0
+            parts.append(scores[:, self.kept])
         return np.concatenate(parts)
 
 
@@ -72,6 +84,8 @@ def measure(
     zscore: ZScore,
     max_invalid: float,
     source: str,
+    reliable: NDArray[np.bool_] | None = None,
+    fill: bool = False,
 ) -> Measured:
     """Find statistics, unusable voxels and reliability; nothing is written.
 
@@ -85,14 +99,34 @@ def measure(
         Largest share of voxels that may be dropped.
     source : str
         Where the responses come from, for messages.
+    reliable : bool array (N,), optional
+        Trials that statistics and reliability may rest on; all by default.
+    fill : bool
+        Keep unusable voxels, with 0 in every trial.
 
     Raises
     ------
     InvalidInput
         More voxels than that are not finite, all zero or constant in a session.
     """
-    statistics = fit_sessions(raw, table, zscore, source)
-    invalid = statistics.invalid
+    counted = table
+    if reliable is not None:  # copies of trials are measured on no more than test trials are
+        counted = replace(table, split=np.where(reliable, table.split, TEST).astype(np.uint8))
+    statistics = fit_sessions(raw, counted, zscore, source)
+    _report(statistics.invalid, max_invalid, source, fill=fill)
+    return Measured(
+        raw=raw,
+        table=table,
+        voxels=voxels if fill else voxels.keep(~statistics.invalid.mask),
+        zscore=zscore,
+        statistics=statistics,
+        reliability=training_ncsnr(raw, counted, statistics),
+        fill=fill,
+    )
+
+
+def _report(invalid: InvalidVoxels, max_invalid: float, source: str, *, fill: bool) -> None:
+    """Warn of voxels that cannot be used, or refuse where there are too many."""
     count = int(invalid.mask.sum())
     if count:
         share = count / len(invalid.mask)
@@ -106,15 +140,8 @@ def measure(
                 where=place,
                 fix="check the mask and the betas, or allow more with --max-invalid",
             )
-        logger.warning("%s in a session and are dropped (%s)", found, place)
-    return Measured(
-        raw=raw,
-        table=table,
-        voxels=voxels.keep(~invalid.mask),
-        zscore=zscore,
-        statistics=statistics,
-        reliability=training_ncsnr(raw, table, statistics),
-    )
+        done = "set to 0" if fill else "dropped"
+        logger.warning("%s in a session and are %s (%s)", found, done, place)
 
 
 def write_subject(
@@ -125,6 +152,7 @@ def write_subject(
     *,
     plan: dict[str, Any],
     attrs: dict[str, Any],
+    columns: dict[str, NDArray[Any]] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Publish one subject's bundle; resumes staged shards of the same plan.
@@ -139,6 +167,8 @@ def write_subject(
         Global image row of every picture that `data.table.image` counts.
     plan, attrs : dict
         What the bundle depends on, and what is said of it beside its counts.
+    columns : dict of str to array, optional
+        Further columns of the trial table.
     overwrite : bool
         Replace a published bundle of another plan.
     """
@@ -152,7 +182,8 @@ def write_subject(
             for shard, rows in pending:
                 voxels.write(shard, data.values(rows))
                 bar.advance(len(rows))
-        for column, values in _columns(data, image_rows[table.image]).items():
+        all_columns = _columns(data, image_rows[table.image]) | (columns or {})
+        for column, values in all_columns.items():
             writer.array(column, shape=values.shape, dtype=values.dtype).write_all(values)
         writer.publish()
 
@@ -193,7 +224,8 @@ def subject_attributes(data: Measured) -> dict[str, Any]:
             "images": reliability.n_images,
             "least_repeats": reliability.repeats,
         },
-        "dropped": {"count": int(invalid.mask.sum()), **invalid.reasons},
+        "dropped": {"count": 0 if data.fill else int(invalid.mask.sum()), **invalid.reasons},
+        "filled": int(invalid.mask.sum()) if data.fill else 0,
         "affine": data.voxels.affine,
         "roi_labels": {
             name: {str(label): text for label, text in roi.names.items()}

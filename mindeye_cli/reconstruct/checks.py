@@ -12,12 +12,13 @@ from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR, decoder_fact
 from mindeye_cli.models.encoders import load_encoder
 from mindeye_cli.models.prior.diffusion import noise_schedule
 from mindeye_cli.models.running import pick_device
+from mindeye_cli.reconstruct.ceiling import CEILING, check_targets
 from mindeye_cli.reconstruct.options import Options, PriorSampling
 from mindeye_store.errors import InvalidInput, UsageProblem
 
 
 def open_runs(options: Options) -> dict[str, RunInfo]:
-    """What is known of the runs, `high` and `low`.
+    """What is known of the runs, `high`, `low` and `rerank`.
 
     Raises
     ------
@@ -31,6 +32,8 @@ def open_runs(options: Options) -> dict[str, RunInfo]:
         runs["high"] = _checked(options.high, ("high-level", "ridge"), "--high")
     if options.low is not None:
         runs["low"] = _checked(options.low, ("low-level",), "--low")
+    if options.outside is not None and options.outside.rerank is not None:
+        runs["rerank"] = _checked(options.outside.rerank, ("high-level", "ridge"), "--rerank")
     return runs
 
 
@@ -107,6 +110,7 @@ def prior_of(options: Options, runs: dict[str, RunInfo]) -> dict[str, int] | Non
     """
     asked = options.details.prior
     used = options.decoder not in WITHOUT_GENERATOR and runs["high"].kind == "high-level"
+    used = used and options.control != CEILING
     if not used:
         if asked != PriorSampling():
             raise UsageProblem("no prior is sampled here", where="prior", fix="leave it out")
@@ -129,29 +133,42 @@ def _short(space: str) -> str:
 
 def check_encoder(store: Any, options: Options, runs: dict[str, RunInfo]) -> None:
     """The run's embedding is compared with others: all must come from one encoder."""
-    if options.decoder == "nearest":
+    if options.control == CEILING:
+        for name, run in runs.items():
+            check_targets(store, run, getattr(options, name))
+    name = "rerank" if "rerank" in runs else "high"
+    drawn = options.decoder not in WITHOUT_GENERATOR and options.candidates > 1
+    if options.decoder == "nearest" and options.outside is None:
         found = str(store.target(runs["high"].space).attrs["fingerprint"])
-    elif options.decoder not in WITHOUT_GENERATOR and options.candidates > 1:
-        found = load_encoder(runs["high"].space).fingerprint
+    elif drawn or name == "rerank":
+        found = load_encoder(runs[name].space).fingerprint
     else:
         return
-    if differs(runs["high"].targets, found, f"encoder of {runs['high'].space}"):
+    run = runs[name]
+    if differs(run.targets, found, f"encoder of {run.space}"):
         raise InvalidInput(
-            f"the run was trained on {runs['high'].space} of another encoder"
-            f" ({runs['high'].targets[:12]}) than the one here ({found[:12]})",
-            where="--high",
+            f"the run was trained on {run.space} of another encoder"
+            f" ({run.targets[:12]}) than the one here ({found[:12]})",
+            where=f"--{name}",
             fix="prepare the targets and train the run again, or give --candidates 1",
         )
 
 
 def identity(run: RunInfo, options: Options, name: str) -> dict[str, Any]:
     """What tells a run from all others."""
-    folder = options.high if name == "high" else options.low
-    assert folder is not None  # it has been read
     return {
         "kind": run.kind,
         "space": run.space,
         "seed": run.seed,
         "targets": run.targets,
-        "model_sha256": of_file(folder / MODEL),
+        "model_sha256": of_file(folder_of(options, name) / MODEL),
+        **({"shuffled": True} if run.details.get("shuffled") else {}),
     }
+
+
+def folder_of(options: Options, name: str) -> Path:
+    """Where the run `high`, `low` or `rerank` lies."""
+    given = options.outside if name == "rerank" else options
+    folder: Path | None = getattr(given, name)
+    assert folder is not None  # it has been read
+    return folder

@@ -18,7 +18,8 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.models.decoders import load_decoder, to_pixels
 from mindeye_cli.models.decoders.base import Decoder, Floats, Pixels, Sampling
 from mindeye_cli.models.run_model import load_run
-from mindeye_cli.reconstruct.conditions import predict_items, semantic
+from mindeye_cli.reconstruct.ceiling import CEILING, true_semantic
+from mindeye_cli.reconstruct.conditions import semantic
 from mindeye_cli.reconstruct.plan import Batch, Item, spread
 from mindeye_cli.reconstruct.save import blurry_file, finite, write_png
 from mindeye_cli.reconstruct.setting import Setting
@@ -29,7 +30,7 @@ from mindeye_cli.reconstruct.stage_files import (
     stage_file,
     write_batch,
 )
-from mindeye_cli.reconstruct.without import latent_decoder
+from mindeye_cli.reconstruct.without import latent_decoder, read_latents
 
 
 def embeddings(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
@@ -40,11 +41,15 @@ def embeddings(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[in
         return
     assert options.high is not None  # Options refuses a generator without --high
     run = load_run(options.high, setting.subject.name)
+    record = setting.plan.settings["runs"]["high"]
     with track("high-level", count(missing), unit="images") as bar:
         for number, items in missing:
-            embedding, brain = semantic(
-                run, setting.brain, items, options.average, options.details.prior
-            )
+            if options.control == CEILING:
+                embedding, brain = true_semantic(setting.store, record, items, run.target_norm)
+            else:
+                embedding, brain = semantic(
+                    run, setting.brain, items, options.average, options.details.prior
+                )
             arrays = {"embedding": embedding, "brain": brain}
             write_batch(stage_file(out, "semantic", number), arrays)
             bar.advance(len(items))
@@ -60,8 +65,8 @@ def latents(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
     run = load_run(options.low, setting.subject.name)
     with track("low-level", count(missing), unit="images") as bar:
         for number, items in missing:
-            found = predict_items(run, setting.brain, items, ("latent",), options.average)
-            write_batch(stage_file(out, "latent", number), found)
+            latent = read_latents(setting, run, items)
+            write_batch(stage_file(out, "latent", number), {"latent": latent})
             bar.advance(len(items))
             yield number
 
@@ -83,7 +88,7 @@ def blurry(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[int]:
         drawn = decoder.decode(latent)
         for file, picture, good in zip(files, drawn, finite(drawn), strict=True):
             if good and not file.exists():
-                write_png(file, to_pixels(picture))
+                write_png(file, to_pixels(picture), setting.options.control)
         yield number
 
 

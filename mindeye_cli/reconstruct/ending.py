@@ -10,6 +10,7 @@ from typing import Any
 from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.fingerprint import environment
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR
+from mindeye_cli.reconstruct.ceiling import CEILING
 from mindeye_cli.reconstruct.cost import Costs
 from mindeye_cli.reconstruct.options import Options
 from mindeye_cli.reconstruct.plan import Plan
@@ -44,6 +45,9 @@ def collect(
         records += batch["images"]
         errors |= batch["errors"]
     folders = {name: getattr(options, name) for name in ("high", "low", "weights")}
+    if options.outside is not None:
+        names = ("index", "pictures", "rerank")
+        folders |= {name: getattr(options.outside, name) for name in names}
     return {
         **manifest(setting.plan, records, errors, environment() | computed),
         "store": str(options.store.resolve()),
@@ -118,14 +122,15 @@ def finish(options: Options, store: Any, record: dict[str, Any]) -> dict[str, An
         return ended if ended is not None and not ended["errors"] else record
     if records:
         files = [out / line["file"] for line in records]
-        write_tensors(out / TENSORS, files)
+        name = CEILING if options.control == CEILING else "images"
+        write_tensors(out / TENSORS, files, name)
         shown = records[:GRID_ROWS]
         stimuli = list(store.images.read([line["image_row"] for line in shown]))
         columns = [stimuli, [read_png(file) for file in files[:GRID_ROWS]]]
         blurry = [blurry_file(out, line["name"]) for line in shown]
         if options.decoder != "low-level" and all(path.exists() for path in blurry):
             columns.insert(1, [read_png(path) for path in blurry])
-        write_png(out / GRID, grid(columns))
+        write_png(out / GRID, grid(columns), options.control)
     if options.replay is not None:
         record = {**record, "replay": compare(record, out, options.replay)}
     write_json(out / "manifest.json", record)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from mindeye_cli.core.launch import rank, world_size
 from mindeye_cli.core.trials import Split
+from mindeye_cli.reconstruct.outside_options import Outside
+from mindeye_cli.reconstruct.outside_options import outside_of as outside_of
 from mindeye_cli.reconstruct.unused import refuse_unused
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
-CONTROLS = ("none", "mean-brain")
+CONTROLS = ("none", "mean-brain", "ceiling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +81,13 @@ class Options:
         them; `none`: one picture a trial.
     control : str
         `mean-brain` decodes the mean training pattern in place of every test pattern: what the
-        generator makes without information about the image.
+        generator makes without information about the image. `ceiling` decodes the true embedding
+        of every image: what it makes with all information.
     shard : (int, int)
         Do every n-th batch from the i-th on; whichever process finishes last writes the manifest.
         The processes of a launcher share such a part among them.
+    outside : Outside or None
+        An indexed collection, of which `nearest` takes the nearest picture.
     replay : Path or None
         Manifest whose pictures are drawn again and compared.
     """
@@ -108,6 +113,7 @@ class Options:
     overwrite: bool = False
     shard: tuple[int, int] = (0, 1)
     details: Details = Details()
+    outside: Outside | None = None
     replay: Path | None = None
 
     def __post_init__(self) -> None:

@@ -31,7 +31,13 @@ NOT_TO_START = "the low-level picture has values that are not finite"
 
 
 def pick_best(
-    space: str | None, out: Path, batches: list[Batch], *, keep: bool, together: int
+    space: str | None,
+    out: Path,
+    batches: list[Batch],
+    *,
+    keep: bool,
+    together: int,
+    control: str,
 ) -> Iterator[Done]:
     """Choose among each item's candidates and write the winners.
 
@@ -45,6 +51,8 @@ def pick_best(
         Write the other candidates too.
     together : int
         Pictures embedded at a time.
+    control : str
+        What the pictures are when they are no reconstructions.
 
     Yields
     ------
@@ -63,8 +71,8 @@ def pick_best(
         choices = _choices(encoder, pictures, brain[fine], together)
         for item, choice, row in zip(chosen, choices, pictures, strict=True):
             for k, picture in enumerate(row if keep else ()):
-                write_png(candidate_file(out, item.name, k), picture)
-            line = record(item, out, row[choice.best])
+                write_png(candidate_file(out, item.name, k), picture, control)
+            line = record(item, out, row[choice.best], control)
             records.append(
                 {
                     **line,

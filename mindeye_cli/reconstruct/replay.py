@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mindeye_cli.reconstruct.options import Details, Options, PriorSampling
+from mindeye_cli.reconstruct.outside_options import Outside
 from mindeye_cli.reconstruct.plan import Plan, difference
 from mindeye_cli.reconstruct.rounding import recorded_rounding
 from mindeye_cli.reconstruct.save import read_png
@@ -65,8 +66,17 @@ def make_options(replay: Path | None, **given: Any) -> Options:
     for name in _FOLDERS:
         recorded = record["folders"].get(name)
         given[name] = given[name] or (Path(recorded) if recorded else None)
+    given["outside"] = given["outside"] or _outside(record["folders"])
     given["ids"] = given["ids"] or tuple(dict.fromkeys(record["ids"] + record["failed"]))
     return Options(**given | {"details": _details(record, given["details"]), "replay": replay})
+
+
+def _outside(folders: dict[str, str]) -> Outside | None:
+    """The recorded collection, where it was; pictures from the web must be allowed again."""
+    if "index" not in folders:
+        return None
+    paths = {name: Path(path) for name, path in folders.items()}
+    return Outside(index=paths["index"], pictures=paths.get("pictures"), rerank=paths.get("rerank"))
 
 
 def _details(record: dict[str, Any], given: Details) -> Details:

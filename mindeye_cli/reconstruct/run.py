@@ -34,6 +34,7 @@ from mindeye_cli.reconstruct.ending import (
     tidy,
 )
 from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.outside import nearest_outside
 from mindeye_cli.reconstruct.pick import pick_best
 from mindeye_cli.reconstruct.plan import Batch, fix_plan
 from mindeye_cli.reconstruct.replay import as_recorded
@@ -147,9 +148,8 @@ def _draw(
     if not todo:
         return
     if options.decoder in WITHOUT_GENERATOR:
-        drawing = without.nearest if options.decoder == "nearest" else without.low_level
         with costs.stage(options.decoder):
-            yield from drawing(setting, out, todo)
+            yield from _copier(options)(setting, out, todo)
         return
     for stage in (draw.embeddings, draw.latents, draw.blurry, draw.candidates):
         with costs.stage(stage.__name__):
@@ -159,7 +159,21 @@ def _draw(
     space = decoder_facts(options.decoder).space if options.candidates > 1 else None
     with costs.stage("choice"):
         together = setting.plan.rounding.batch_pictures
-        yield from pick_best(space, out, todo, keep=options.keep_candidates, together=together)
+        yield from pick_best(
+            space,
+            out,
+            todo,
+            keep=options.keep_candidates,
+            together=together,
+            control=options.control,
+        )
+
+
+def _copier(options: Options) -> Callable[[Setting, Path, list[Batch]], Iterator[Done]]:
+    """What makes the pictures of a decoder without a generator."""
+    if options.decoder != "nearest":
+        return without.low_level
+    return without.nearest if options.outside is None else nearest_outside
 
 
 def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:

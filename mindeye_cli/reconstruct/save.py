@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from mindeye_cli.core.atomic import write_bytes, write_stream
 from mindeye_cli.core.tensor_file import write_rows
@@ -25,11 +26,16 @@ GRID_GAP = 2
 GRID_ROWS = 12
 
 
-def write_png(path: Path, pixels: Pixels) -> None:
-    """Write one picture, (H, W, 3) uint8, whole or not at all."""
+def write_png(path: Path, pixels: Pixels, control: str = "none") -> None:
+    """Write one picture, (H, W, 3) uint8, whole or not at all.
+
+    A control's picture says so in a text chunk, wherever it is copied.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    buffer, said = io.BytesIO(), PngInfo()
+    if control != "none":
+        said.add_text("mindeye-control", control)
+    Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=said)
     write_bytes(path, buffer.getvalue())
 
 
@@ -53,10 +59,10 @@ def read_png(path: Path) -> Pixels:
         return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 
-def record(item: Item, out: Path, pixels: Any) -> dict[str, Any]:
+def record(item: Item, out: Path, pixels: Any, control: str) -> dict[str, Any]:
     """Write an item's picture and return its line of the manifest."""
     file = Path("images") / f"{item.name}.png"
-    write_png(out / file, pixels)
+    write_png(out / file, pixels, control)
     return {
         "name": item.name,
         "id": item.image_id,
@@ -77,13 +83,13 @@ def blurry_file(out: Path, name: str) -> Path:
     return out / "blurry" / f"{name}.png"
 
 
-def write_tensors(path: Path, files: Sequence[Path]) -> None:
+def write_tensors(path: Path, files: Sequence[Path], name: str = "images") -> None:
     """Write all pictures as one safetensors file for other people's metric scripts.
 
-    The tensor `images` is (n, 3, H, W) uint8, in the order of `files`, of which one is in memory.
+    The tensor `name` is (n, 3, H, W) uint8, in the order of `files`, of which one is in memory.
     """
     rows = (torch.from_numpy(read_png(file).transpose(2, 0, 1).copy()) for file in files)
-    write_stream(path, lambda stream: write_rows(stream, "images", rows, len(files)))
+    write_stream(path, lambda stream: write_rows(stream, name, rows, len(files)))
 
 
 def grid(columns: Sequence[Sequence[Pixels]]) -> Pixels:

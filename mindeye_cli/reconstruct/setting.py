@@ -16,6 +16,7 @@ from mindeye_cli.models.decoders.load import decoder_files
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR
 from mindeye_cli.reconstruct.checks import (
     check_encoder,
+    folder_of,
     identity,
     open_runs,
     prior_of,
@@ -24,6 +25,7 @@ from mindeye_cli.reconstruct.checks import (
 from mindeye_cli.reconstruct.conditions import Brain, load_brain
 from mindeye_cli.reconstruct.memory import items_a_batch, pictures_a_batch
 from mindeye_cli.reconstruct.options import Options
+from mindeye_cli.reconstruct.outside_checks import check_index
 from mindeye_cli.reconstruct.plan import Plan, make_items, select
 from mindeye_cli.reconstruct.rounding import rounding_here
 
@@ -67,7 +69,7 @@ def open_setting(store: Any, options: Options) -> Setting:
     plan = _plan(store, options, brain, subject, runs, sampling)
     wanted = np.array([item.image_row for item in plan.items], dtype=np.int64)
     for name, run in runs.items():
-        refuse_trained_images(getattr(options, name), run, options.split, wanted, store)
+        refuse_trained_images(folder_of(options, name), run, options.split, wanted, store)
     return Setting(options, store, subject, brain, plan, sampling)
 
 
@@ -75,7 +77,7 @@ def _subject(store: Any, options: Options, runs: dict[str, RunInfo]) -> Any:
     """The subject that all runs were trained on; a run of one decides for a run of several."""
     subject, name = None, options.subject
     for level, run in sorted(runs.items(), key=lambda item: len(item[1].subjects)):
-        subject = subject_of_run(store, getattr(options, level), run, name)
+        subject = subject_of_run(store, folder_of(options, level), run, name)
         name = subject.name
     return subject
 
@@ -94,7 +96,8 @@ def _plan(
     pairs: list[tuple[int, int | None]] = [(row, None) for row in chosen]
     if options.average == "none":
         pairs = [(row, int(trial)) for row in chosen for trial in brain.trials[row]]
-    candidates = 1 if options.decoder in WITHOUT_GENERATOR else options.candidates
+    several = options.decoder not in WITHOUT_GENERATOR or "rerank" in runs
+    candidates = options.candidates if several else 1
     items = make_items(
         [ids[row] for row, _ in pairs],
         [row for row, _ in pairs],
@@ -123,6 +126,8 @@ def _plan(
         "seed": options.seed,
         "runs": {name: identity(run, options, name) for name, run in runs.items()},
     }
+    if options.outside is not None:
+        settings["index"] = check_index(options.outside, runs["high"])
     pictures = pictures_a_batch(files)
     size = items_a_batch(len(items), candidates, pictures, options.part[1])
     return Plan(items, rounding_here(size, pictures), settings)

@@ -20,6 +20,17 @@ def refuse_unused(options: Options) -> None:
         There is one.
     """
     decoder = options.decoder
+    if options.outside is not None and decoder != "nearest":
+        raise UsageProblem(
+            f"decoder {decoder} does not read it", where="--index", fix="--decoder nearest"
+        )
+    if options.control == "ceiling" and (decoder == "nearest" or options.average != "voxels"):
+        where = "--decoder nearest" if decoder == "nearest" else "--average"
+        raise UsageProblem(
+            "the ceiling decodes true embeddings, which it does not read",
+            where=where,
+            fix="leave it out",
+        )
     if decoder not in WITHOUT_GENERATOR:
         # Without a latent all of the sampling is run from noise, which is a strength of 1.
         if options.low is None and options.strength not in (None, 1.0):

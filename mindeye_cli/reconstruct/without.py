@@ -19,7 +19,8 @@ from mindeye_cli.models.decoders.base import Floats
 from mindeye_cli.models.decoders.latent_rgb import LatentRgb, fit_latent_rgb
 from mindeye_cli.models.decoders.latents import LatentDecoder
 from mindeye_cli.models.decoders.load import load_latent_decoder
-from mindeye_cli.models.run_model import load_run
+from mindeye_cli.models.run_model import RunModel, load_run
+from mindeye_cli.reconstruct.ceiling import CEILING, true_targets
 from mindeye_cli.reconstruct.conditions import predict_items
 from mindeye_cli.reconstruct.plan import Batch, Item
 from mindeye_cli.reconstruct.save import Done, finite, record
@@ -37,12 +38,19 @@ def low_level(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Don
     assert options.low is not None  # Options refuses this decoder without --low
     run, decoder = load_run(options.low, setting.subject.name), latent_decoder(setting)
     for number, items in batches:
-        latents = predict_items(run, setting.brain, items, ("latent",), options.average)["latent"]
-        drawn = decoder.decode(latents)
+        drawn = decoder.decode(read_latents(setting, run, items))
         fine = finite(drawn)
         good = zip(compress(items, fine), drawn[fine], strict=True)
-        lines = [record(item, out, to_pixels(picture)) for item, picture in good]
+        lines = [record(item, out, to_pixels(picture), options.control) for item, picture in good]
         yield number, lines, failures(items, fine, LATENT_FAILED)
+
+
+def read_latents(setting: Setting, run: RunModel, items: tuple[Item, ...]) -> Floats:
+    """The low-level run's latents of some items, or the true ones for the ceiling."""
+    if setting.options.control == CEILING:
+        return true_targets(setting.store, run.space, items)
+    average = setting.options.average
+    return predict_items(run, setting.brain, items, ("latent",), average)["latent"]
 
 
 def nearest(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Done]:
@@ -67,7 +75,7 @@ def nearest(setting: Setting, out: Path, batches: list[Batch]) -> Iterator[Done]
             strict=True,
         ):
             extra = {"source_row": int(row), "scores": [float(score)]}
-            records.append({**record(item, out, picture), **extra})
+            records.append({**record(item, out, picture, options.control), **extra})
         yield number, records, failures(items, fine, EMBEDDING_FAILED)
 
 

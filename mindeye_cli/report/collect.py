@@ -17,7 +17,7 @@ from mindeye_store.errors import InvalidInput, MissingResource
 
 EVALUATION = "mindeye-evaluation"
 RETRIEVAL = "mindeye-retrieval"
-VERSION = 1
+VERSIONS = {EVALUATION: 2, RETRIEVAL: 1}
 DEPTH = 2
 Json = dict[str, Any]
 
@@ -148,10 +148,11 @@ def _run(path: Path, name: str) -> Run:
 
 def _versioned(file: Path, schema: str, keys: tuple[str, ...]) -> Json:
     document = _object(file)
-    if document.get("schema") != schema or document.get("schema_version") != VERSION:
+    version = VERSIONS[schema]
+    if document.get("schema") != schema or document.get("schema_version") != version:
         raise InvalidInput(
             f"schema {document.get('schema')!r} version {document.get('schema_version')!r},"
-            f" this program reads {schema} version {VERSION}",
+            f" this program reads {schema} version {version}",
             where=str(file),
             fix="make it again with this version of mindeye",
         )

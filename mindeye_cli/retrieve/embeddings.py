@@ -16,6 +16,7 @@ from mindeye_cli.core.retrieval_scores import cosine
 from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo, differs, read_run
 from mindeye_cli.core.trials import (
+    TRAIN,
     ImageTrials,
     average_trials,
     image_trials,
@@ -95,12 +96,13 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
     _check_targets(run, info, targets)
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows, store)
-    brain, image_of_row = _embed(load_run(run, source.name), info.kind, source, trials, average)
+    model = load_run(run, source.name)
+    brain, image_of_row = _embed(model, info.kind, source, trials, average)
     if not np.isfinite(brain).all():
         raise InvalidInput("the run's predictions are not finite", where=str(run))
     centre = None
     if info.kind == "ridge":
-        centre = mean_target(targets, training_trials(store, source).image_rows)
+        centre = _centre(model, store, source, targets)
     ids = store.images.ids
     return Comparison(
         similarity=cosine(brain, targets.read(trials.image_rows), centre),
@@ -127,6 +129,17 @@ def _check_targets(run: Path, info: RunInfo, targets: Any) -> None:
             where=str(run),
             fix=f"give a run of this store's {info.space}",
         )
+
+
+def _centre(model: RunModel, store: Any, source: Any, targets: Any) -> Floats:
+    """Mean training target, from the store, or from the run where the store holds a test set alone.
+
+    Training responses are z-scored, so a regression answers their mean, 0, with the mean target.
+    """
+    if (np.asarray(source.split) == TRAIN).any():
+        return mean_target(targets, training_trials(store, source).image_rows)
+    zeros = np.zeros((1, source.voxels.shape[1]), dtype=np.float32)
+    return model.predict(zeros, outputs=("prediction",))["prediction"][0].astype(np.float64)
 
 
 def mean_target(targets: Any, rows: Ints) -> Floats:

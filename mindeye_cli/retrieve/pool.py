@@ -109,11 +109,12 @@ def score_direction(draws: Draws, seed: int) -> dict[str, Any]:
     for k in scores.TOP:
         hits = scores.expected_top(draws.above, draws.tied, k)
         cross = scores.pooled_top(above, tied, n, size, k)
-        detail[f"top{k}"] = _mean_score(hits, draws, cross, min(1.0, k / size), seed, higher=True)
+        chance = min(1.0, k / size)
+        detail[f"top{k}"] = _mean_score(hits, draws, cross, chance, seed, stats.SHARE)
     ranks = scores.expected_rank(draws.above, draws.tied)
     pooled = scores.pooled_rank(above, tied, n, size)
     middle = (size + 1) / 2
-    detail["mean_rank"] = _mean_score(ranks, draws, pooled, middle, seed, higher=False)
+    detail["mean_rank"] = _mean_score(ranks, draws, pooled, middle, seed)
     value = float(np.median(ranks))
     permuted = np.median(stats.permuted_entries(pooled, seed), axis=1)
     detail["median_rank"] = {
@@ -128,9 +129,17 @@ def score_direction(draws: Draws, seed: int) -> dict[str, Any]:
 
 
 def _mean_score(
-    values: Floats, draws: Draws, cross: Floats, chance: float, seed: int, *, higher: bool
+    values: Floats,
+    draws: Draws,
+    cross: Floats,
+    chance: float,
+    seed: int,
+    bounds: stats.Interval | None = None,
 ) -> dict[str, Any]:
-    """A mean over queries; the interval resamples images while each pool stays as drawn."""
+    """A mean over queries; the interval resamples images while each pool stays as drawn.
+
+    A share, which has `bounds`, is better when higher; a rank when lower.
+    """
     n = len(draws.full)
     totals = np.zeros(n)
     np.add.at(totals, draws.images.ravel(), values.ravel())
@@ -141,9 +150,11 @@ def _mean_score(
     permuted = stats.permuted_entries(cross, seed).mean(axis=1)
     return {
         "value": value,
-        "ci95": stats.ratio_interval(totals[drawn], counts[drawn].astype(np.float64), groups, seed),
+        "ci95": stats.ratio_interval(
+            totals[drawn], counts[drawn].astype(np.float64), groups, seed, bounds
+        ),
         "chance": chance,
-        "permuted": asdict(stats.summarise(permuted, value, higher=higher)),
+        "permuted": asdict(stats.summarise(permuted, value, higher=bounds is not None)),
     }
 
 

@@ -12,11 +12,13 @@ from mindeye_cli.core.progress import track
 from mindeye_cli.simulate.arrays_files import write_arrays
 from mindeye_cli.simulate.design import Design, make_design
 from mindeye_cli.simulate.filters import channel_maps
+from mindeye_cli.simulate.mindeye2_files import write_mindeye2
 from mindeye_cli.simulate.nsd_files import write_experiment, write_subject
 from mindeye_cli.simulate.settings import SimulateConfig
 from mindeye_cli.simulate.stimuli import make_stimuli
 from mindeye_cli.simulate.subject import make_subject
 from mindeye_cli.simulate.truth import write_truth
+from mindeye_cli.simulate.webdataset_files import write_webdataset
 from mindeye_store.errors import InvalidInput, UsageProblem
 from mindeye_store.files import read_json
 
@@ -79,9 +81,12 @@ def _write(root: Path, config: SimulateConfig, design: Design) -> None:
             subject = make_subject(number, config, design, stimuli, maps)
             if config.layout == "nsd":
                 write_subject(root, subject, config, design, bar.advance)
-            else:
+            elif config.layout == "arrays":
                 folder = root if len(config.subjects) == 1 else root / subject.name
                 write_arrays(folder, subject, config, design, stimuli, bar.advance)
+            else:
+                write = write_webdataset if config.layout == "webdataset" else write_mindeye2
+                write(root, subject, config, design, stimuli, bar.advance)
             write_truth(root / TRUTH, subject, design)
 
 

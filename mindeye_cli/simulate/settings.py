@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from mindeye_store.errors import UsageProblem
 
-Layout = Literal["nsd", "arrays"]
+Layout = Literal["nsd", "arrays", "webdataset", "mindeye2"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 MIN_VOXELS = 100
 # Scene seeds hold 20 bits of the simulation's seed and 20 of the picture's number.
 SEED_LIMIT = 2**20
@@ -21,8 +22,9 @@ class SimulateConfig:
 
     Parameters
     ----------
-    layout : {"nsd", "arrays"}
-        NSD's own files, or the plain layout that `prepare arrays` reads.
+    layout : {"nsd", "arrays", "webdataset", "mindeye2"}
+        NSD's own files, the plain layout that `prepare arrays` reads, or the packed files of
+        MindEye (2023) or MindEye2.
     subjects : tuple of int
         Subject numbers, 1 to 8 as in NSD, ascending.
     images : int
@@ -57,7 +59,7 @@ class SimulateConfig:
     def __post_init__(self) -> None:
         ordered = tuple(sorted(set(self.subjects)))
         checks = (
-            (self.layout in ("nsd", "arrays"), "--layout", "is nsd or arrays"),
+            (self.layout in LAYOUTS, "--layout", f"is one of {', '.join(LAYOUTS)}"),
             (
                 bool(ordered) and ordered == self.subjects and 1 <= ordered[0] <= ordered[-1] <= 8,
                 "--subjects",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mindeye_cli.core.clusters import parse_held_out
+from mindeye_cli.train.selection import Selection
+
 Repeats = Literal["one", "mean", "random-convex"]
 Keep = Literal["auto", "device", "memory", "store"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -29,6 +32,12 @@ class DataConfig:
     views : int
         Cached augmented views of every image (`prepare targets --views`). Each epoch takes the
         plain targets or one of the views by chance. 0, the default, uses the plain targets alone.
+    hold_out : str
+        Leave a cluster of images out of training: "3/8" is cluster 3 of 8 (`core/clusters.py`).
+    hold_out_space : str
+        SPACE of the clusters; empty is the run's own.
+    shuffle_rows : bool
+        Train every response on another image's target: a control, and recorded as one.
     keep : {"auto", "device", "memory", "store"}
         Where responses and targets stay: on the computing device, in main memory, or targets in
         the store, read batch by batch. `auto` takes the first of them with room to spare.
@@ -39,6 +48,9 @@ class DataConfig:
     validation: float = 0.05
     sessions: int = 0
     views: int = 0
+    hold_out: str = ""
+    hold_out_space: str = ""
+    shuffle_rows: bool = False
     keep: Keep = "auto"
 
     def __post_init__(self) -> None:
@@ -48,6 +60,18 @@ class DataConfig:
             raise ValueError("noise must not be negative")
         if self.sessions < 0 or self.views < 0:
             raise ValueError("sessions and views must not be negative")
+        if self.hold_out:
+            parse_held_out(self.hold_out, "")
+
+    def selection(self, seed: int, space: str) -> Selection:
+        """Which images train beside which targets, for a run of a seed and a SPACE."""
+        return Selection(
+            sessions=self.sessions,
+            hold_out=self.hold_out,
+            hold_out_space=self.hold_out_space or space,
+            shuffle_rows=self.shuffle_rows,
+            seed=seed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

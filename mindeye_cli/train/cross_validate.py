@@ -79,7 +79,7 @@ def score(predicted: Floats, targets: Floats, seed: int) -> dict[str, Any]:
     return {
         "pairwise": {
             "value": value,
-            "ci95": pair_interval(wins, own, seed),
+            "ci95": pair_interval(wins, own),
             "chance": 0.5,
             "permuted": asdict(summarise(permuted, value, higher=True)),
         },

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core import fingerprint
 from mindeye_cli.core.launch import processes_here
-from mindeye_cli.core.trials import ImageTrials, mask_fingerprint, training_trials
+from mindeye_cli.core.trials import ImageTrials, mask_fingerprint
 from mindeye_cli.train.config import DataConfig, Keep
-from mindeye_cli.train.facts import open_targets, open_views, split_images
+from mindeye_cli.train.facts import split_images
 from mindeye_cli.train.memory import free_memory
 from mindeye_cli.train.responses import KeptTargets, ResponseSet, StoredTargets, Targets
 from mindeye_cli.train.study import StudySet
+from mindeye_cli.train.targets import open_targets, open_views
 from mindeye_store import InvalidInput, Reader, Store, Subject
 
 Rows = NDArray[np.int64]
@@ -48,6 +49,10 @@ class RunIdentity:
         Global rows of all training images, those held out for validation included; ascending.
     image_ids : tuple of str
         Their ids, by which another store knows them.
+    shuffled : bool
+        Responses stand beside other images' targets: a control.
+    held_out : (str, str)
+        The cluster that was left out and its SPACE; empty for none.
     """
 
     voxels: tuple[str, ...]
@@ -58,6 +63,8 @@ class RunIdentity:
     image_rows: tuple[int, ...]
     image_ids: tuple[str, ...]
     views: tuple[str, ...] = ()
+    shuffled: bool = False
+    held_out: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +125,12 @@ def load_training_data(
     space: str,
     config: DataConfig,
     extras: Sequence[str] = (),
+    seed: int = 0,
 ) -> TrainingData:
     """Read the subjects' training trials and the targets of the images they show.
 
     Images that are test for any subject of the store are left out before anything is read. `extras`
-    are other spaces of the same images.
+    are other spaces of the same images; `seed` is the run's.
 
     Raises
     ------
@@ -135,27 +143,28 @@ def load_training_data(
     others = [(name, open_targets(store, name)) for name in extras]
     parts, names, found = [], [], []
     ids = store.images.ids
-    for name in subjects:
-        subject = store.subject(name)
-        trials = training_trials(store, subject, sessions=config.sessions)
+    people = [store.subject(name) for name in subjects]
+    selection = config.selection(seed, space)
+    chosen = selection.trials(store, people)
+    beside = selection.target_rows([trials.image_rows for trials in chosen])
+    for subject, trials, rows in zip(people, chosen, beside, strict=True):
         voxels = read_rows(subject.voxels, trials.trial_rows).astype(np.float32, copy=False)
-        refuse_non_finite(voxels, f"subjects/{name}/voxels", "trial", trials.trial_rows)
+        refuse_non_finite(voxels, f"subjects/{subject.name}/voxels", "trial", trials.trial_rows)
         parts.append(
             ResponseSet(
                 voxels=torch.from_numpy(voxels),
                 repeats=torch.from_numpy(padded_repeats(trials)),
                 counts=trials.counts,
-                targets=_targets(readers, trials.image_rows, space, config.keep),
+                targets=_targets(readers, rows, space, config.keep),
                 image_rows=trials.image_rows,
                 extras=tuple(
-                    _targets((reader,), trials.image_rows, other, config.keep)
-                    for other, reader in others
+                    _targets((reader,), rows, other, config.keep) for other, reader in others
                 ),
             )
         )
         names.append([ids[row] for row in trials.image_rows])
         found.append(identify(subject, voxels, trials.image_rows, readers[0], ids))
-    rows = np.unique(np.concatenate([part.image_rows for part in parts]))
+    union = np.unique(np.concatenate([part.image_rows for part in parts]))
     return TrainingData(
         parts=tuple(parts),
         image_ids=tuple(names),
@@ -164,8 +173,10 @@ def load_training_data(
             views=tuple(str(reader.attrs["fingerprint"]) for reader in readers[1:]),
             voxels=tuple(identity.voxels[0] for identity in found),
             masks=tuple(identity.masks[0] for identity in found),
-            image_rows=tuple(int(row) for row in rows),
-            image_ids=tuple(ids[row] for row in rows),
+            image_rows=tuple(int(row) for row in union),
+            image_ids=tuple(ids[row] for row in union),
+            shuffled=config.shuffle_rows,
+            held_out=selection.held_out,
         ),
     )
 

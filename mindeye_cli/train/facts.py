@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.core.trials import training_trials
 from mindeye_cli.train.config import DataConfig
-from mindeye_store import InvalidInput, Reader, Store, prepare_command, view_space
+from mindeye_cli.train.targets import open_targets, open_views
+from mindeye_store import Store
 
 Rows = NDArray[np.int64]
 
@@ -90,45 +90,15 @@ def measure(
         readers += tuple(open_targets(store, name) for name in extras)
         per_image = sum(np.dtype(r.dtype).itemsize * int(np.prod(r.shape[1:])) for r in readers)
     shown, nbytes, voxel_bytes = [], 0, 0
-    for name in subjects:
-        subject = store.subject(name)
-        trials = training_trials(store, subject, sessions=config.sessions)
+    people = [store.subject(name) for name in subjects]
+    for subject, trials in zip(
+        people, config.selection(seed, space).trials(store, people), strict=True
+    ):
         shown.append(trials.image_rows)
         voxel_bytes += 4 * len(trials.trial_rows) * int(subject.voxels.shape[1])
         nbytes += len(trials.image_rows) * per_image
     items = tuple(len(train) for train, _ in split_images(shown, config.validation, seed))
     return DataSizes(items=items, nbytes=nbytes + voxel_bytes, voxel_bytes=voxel_bytes)
-
-
-def open_targets(store: Store, space: str) -> Reader:
-    """Open a target space that covers every image of the store.
-
-    Raises
-    ------
-    MissingResource
-        The store has no such space.
-    InvalidInput
-        Some images have no targets yet.
-    """
-    target = store.target(space)
-    missing = store.missing_segments(space)
-    if missing:
-        raise InvalidInput(
-            f"{len(missing)} segments of images have no targets",
-            where=f"targets/{space}",
-            fix=prepare_command(store.path, space),
-        )
-    return target
-
-
-def open_views(store: Store, space: str, views: int) -> tuple[Reader, ...]:
-    """Open a space's plain targets and those of its augmented views; raises as `open_targets`.
-
-    The last view is looked for first: the command that makes it makes all before it.
-    """
-    plain = open_targets(store, space)
-    later = [open_targets(store, view_space(space, k)) for k in range(views, 0, -1)]
-    return (plain, *reversed(later))
 
 
 def split_items(n: int, share: float, seed: int) -> tuple[Rows, Rows]:

@@ -76,6 +76,8 @@ def start(
             "views": list(identity.views),
             "trained_images": list(identity.image_rows),
             "trained_ids": list(identity.image_ids),
+            "shuffled": identity.shuffled,
+            "held_out": list(identity.held_out),
             "target_norm": identity.target_norm,
             "target_shape": list(identity.target_shape),
         },

@@ -73,7 +73,9 @@ def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
     source = initial.check_source(config.init.run, recipe.kind, store)
     with StopFlag() as stop, threads(config.loop.threads or None):
         with engine.main_first():
-            data = load_training_data(store, request.subjects, request.space, config.data, extras)
+            data = load_training_data(
+                store, request.subjects, request.space, config.data, extras, config.seed
+            )
         config = recipe.resolve(request, facts, data.target_rms())
         model = None if finished else _model(request, recipe, config, source, data)
         with engine.main_first():

@@ -18,7 +18,7 @@ from mindeye_cli.models.high_level import HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelModel
 from mindeye_cli.models.prior.initial import load_initial_prior
 from mindeye_cli.train.data import TrainingData
-from mindeye_cli.train.facts import DataFacts, open_targets
+from mindeye_cli.train.facts import DataFacts
 from mindeye_cli.train.high_level import HighLevelTask, HighLevelTraining
 from mindeye_cli.train.low_level import (
     LowLevelTask,
@@ -28,6 +28,7 @@ from mindeye_cli.train.low_level import (
 )
 from mindeye_cli.train.request import TrainRequest
 from mindeye_cli.train.resolve import high_level_config, low_level_config
+from mindeye_cli.train.targets import open_targets
 from mindeye_cli.train.task import Task
 from mindeye_store import Store
 

@@ -6,23 +6,25 @@ Shapes: `N` images, `V` voxels, `Q` flattened target.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.core.clusters import parse_held_out
 from mindeye_cli.core.config import load_config, to_toml
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.runs import finish_run
 from mindeye_cli.core.threads import threads
-from mindeye_cli.core.trials import average_trials, image_trials, training_trials
+from mindeye_cli.core.trials import average_trials, image_trials
 from mindeye_cli.models.ridge_model import RidgeModel, fit
 from mindeye_cli.train import folder
 from mindeye_cli.train.cross_validate import leave_one_image_out, score, write_predictions
 from mindeye_cli.train.data import identify, refuse_non_finite
-from mindeye_cli.train.facts import open_targets
 from mindeye_cli.train.request import TrainRequest, preset_name
+from mindeye_cli.train.selection import Selection
+from mindeye_cli.train.targets import open_targets
 from mindeye_store import Store, Subject, open_store
 
 Floats = NDArray[np.float32]
@@ -48,6 +50,8 @@ class RidgeConfig:
         Folds, grouped by image, that choose alpha; 0 leaves one image out at a time.
     whiten : bool
         Predict the targets' principal components at unit variance.
+    hold_out, hold_out_space, shuffle_rows
+        As in `data` of the other models (`train/config.py`).
     cv : {"none", "image"}
         `image`: also predict every image of the subject from a model that never saw it, all of
         its repeats left out together and alpha chosen anew inside each fold.
@@ -58,6 +62,9 @@ class RidgeConfig:
     alpha: Literal["target", "shared"] = "target"
     inner_folds: int = 0
     whiten: bool = False
+    hold_out: str = ""
+    hold_out_space: str = ""
+    shuffle_rows: bool = False
     cv: Literal["none", "image"] = "none"
 
     def __post_init__(self) -> None:
@@ -65,6 +72,17 @@ class RidgeConfig:
             raise ValueError("alphas must be positive numbers")
         if self.inner_folds < 0 or self.inner_folds == 1:
             raise ValueError("inner_folds must be 0 or at least 2")
+        if self.hold_out:
+            parse_held_out(self.hold_out, "")
+
+    def selection(self, space: str) -> Selection:
+        """Which images train beside which targets, for a run of a SPACE."""
+        return Selection(
+            hold_out=self.hold_out,
+            hold_out_space=self.hold_out_space or space,
+            shuffle_rows=self.shuffle_rows,
+            seed=self.seed,
+        )
 
     def fit(self, voxels: Floats, counts: Rows, targets: Floats) -> RidgeModel:
         """Fit mean responses (N, V) with `counts` repeats each to targets (N, Q)."""
@@ -106,8 +124,10 @@ def train_ridge(request: TrainRequest) -> Outcome:
         file=request.config,
         overrides=request.overrides,
     )
-    trials = training_trials(store, subject)
-    voxels, targets = average_trials(subject, trials), _targets(store, request, trials.image_rows)
+    selection = config.selection(request.space)
+    (trials,) = selection.trials(store, [subject])
+    (rows,) = selection.target_rows([trials.image_rows])
+    voxels, targets = average_trials(subject, trials), _targets(store, request, rows)
     refuse_non_finite(voxels, f"subjects/{subject.name}/voxels", "image", trials.image_rows)
     if request.dry_run:
         return Outcome(values=_plan(voxels, targets))
@@ -116,7 +136,7 @@ def train_ridge(request: TrainRequest) -> Outcome:
     info = folder.start(
         request,
         "ridge",
-        identity,
+        replace(identity, shuffled=config.shuffle_rows, held_out=selection.held_out),
         seed=config.seed,
         n_voxels=(voxels.shape[1],),
         config_toml=to_toml(config),

@@ -51,7 +51,7 @@ def test_scores_intervals_controls_and_file(
     assert result["skipped"]["twoway_scene_net"].startswith("its network knows")
     assert "records" in result["skipped"]["category_accuracy"]
     document = json.loads((folder / "evaluation.json").read_text())
-    assert document["schema"] == "mindeye-evaluation" and document["schema_version"] == 1
+    assert document["schema"] == "mindeye-evaluation" and document["schema_version"] == 2
     assert document["ids"] == list(truth) and document["names"][0] == "pic-img000"
     line = document["metrics"]["pixcorr"]
     assert np.mean(line["per_image"]) == pytest.approx(line["value"])

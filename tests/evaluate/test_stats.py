@@ -2,77 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy import stats as theory
 
 from mindeye_cli.core import stats
+from mindeye_cli.core.shares import pseudo_values, wilson
 
 
-def coverage(n: int, runs: int, draw: np.random.Generator) -> float:
-    """How often the interval of a mean of n skewed values holds the true mean."""
-    groups = np.arange(n)
-    weights = stats.image_weights(groups, 0)
-    hits = 0
-    for _ in range(runs):
-        values = draw.gamma(4.0, size=n)
-        low, high = stats.interval(weights @ values / n, n)
-        hits += low <= 4.0 <= high
-    return hits / runs
+def coverage(sample: Callable[[int], np.ndarray], truth: float, n: int, **more: Any) -> float:
+    """How often the interval of a mean of n values holds the true mean, of 500."""
+    groups, hits = np.arange(n), 0
+    for _ in range(500):
+        low, high = stats.mean_interval(sample(n), groups, 0, **more)
+        hits += low <= truth <= high
+    return hits / 500
 
 
 @pytest.mark.parametrize("n", [20, 100])
 def test_interval_of_a_mean_covers_the_truth(n: int) -> None:
-    assert 0.92 <= coverage(n, 600, np.random.default_rng(n)) <= 0.98
+    draw = np.random.default_rng(n)
+    assert 0.925 <= coverage(draw.standard_normal, 0.0, n) <= 0.975
+    assert 0.925 <= coverage(lambda k: draw.gamma(4.0, size=k), 4.0, n) <= 0.975
+    hits = coverage(lambda k: (draw.random(k) < 0.8).astype(float), 0.8, n, bounds=stats.SHARE)
+    assert 0.92 <= hits <= 0.98
 
 
-def test_interval_of_normal_values_at_n_20_is_not_too_narrow() -> None:
-    draw = np.random.default_rng(5)
-    weights = stats.image_weights(np.arange(20), 0)
-    hits = 0
-    for _ in range(600):
-        low, high = stats.interval(weights @ draw.standard_normal(20) / 20, 20)
-        hits += low <= 0 <= high
-    assert 0.93 <= hits / 600 <= 0.975
-
-
-def test_two_way_interval_covers_the_truth_at_n_20() -> None:
-    """Wins of a model with additive noise on one feature; the truth by a large simulation."""
+@pytest.mark.parametrize("noise", [4.0, 1.5, 0.8])
+def test_two_way_interval_covers_the_truth_at_n_20(noise: float) -> None:
+    """Wins of a model with additive noise; the truth by a large simulation."""
     draw = np.random.default_rng(0)
 
     def wins(n: int) -> np.ndarray:
         truth = draw.standard_normal((n, 6))
-        guess = truth + 1.5 * draw.standard_normal((n, 6))
+        guess = truth + noise * draw.standard_normal((n, 6))
         r = truth @ guess.T
         return (r < np.diagonal(r)[None, :]).astype(float)
 
-    big = wins(3000)
-    expected = big.sum() / (3000 * 2999)
-    hits = 0
-    for _ in range(300):
-        low, high = stats.pair_interval(wins(20), np.arange(20), 0)
-        hits += low <= expected <= high
-    assert 0.92 <= hits / 300 <= 0.98
+    expected = wins(3000).sum() / (3000 * 2999)
+    intervals = [stats.pair_interval(wins(20), np.arange(20)) for _ in range(500)]
+    hits = np.mean([low <= expected <= high for low, high in intervals])
+    assert 0.92 <= hits <= 0.99
 
 
-def test_a_perfect_two_way_score_keeps_its_value_in_every_resample() -> None:
-    wins = 1.0 - np.eye(20)
-    assert stats.pair_interval(wins, np.arange(20), 0) == (1.0, 1.0)
+def test_a_perfect_two_way_score_of_20_images_reaches_1_but_is_not_certain() -> None:
+    low, high = stats.pair_interval(1.0 - np.eye(20), np.arange(20))
+    assert high == 1.0 and 0.8 < low < 0.9
+    assert stats.pair_interval(np.zeros((20, 20)), np.arange(20)) == pytest.approx((0, 1 - low))
 
 
-def test_pair_interval_equals_a_loop_over_resamples() -> None:
+def test_pseudo_values_are_those_of_leaving_each_image_out() -> None:
     draw = np.random.default_rng(1)
-    wins = draw.random((7, 7))
-    weights = stats.image_weights(np.arange(7), 3, draws=50)
-    expected = []
-    for counts in weights.astype(int):
-        chosen = np.repeat(np.arange(7), counts)
-        pairs = [wins[i, j] for i in chosen for j in chosen if i != j]
-        expected.append(np.mean(pairs) if pairs else np.nan)
-    full = stats.pair_interval(wins, np.arange(7), 3)
-    again = stats.interval(np.asarray(expected), 7)
-    assert full == pytest.approx(again, abs=0.1)
-    weighted = [(w @ (wins * (1 - np.eye(7))) @ w) / (w.sum() ** 2 - w @ w) for w in weights]
-    np.testing.assert_allclose(weighted, expected)
+    wins = (draw.random((9, 9)) < 0.7).astype(float)
+    wins[:, 4] = np.nan
+    groups = np.array([0, 0, 1, 2, 3, 3, 4, 5, 5])
+
+    def score(kept: np.ndarray) -> float:
+        pairs = [(i, j) for i in kept for j in kept if groups[i] != groups[j]]
+        return float(np.nanmean([wins[i, j] for i, j in pairs]))
+
+    whole = score(np.arange(9))
+    expected = [6 * whole - 5 * score(np.flatnonzero(groups != image)) for image in range(6)]
+    np.testing.assert_allclose(pseudo_values(wins, groups), expected)
+
+
+def test_wilson_limits_of_plain_hits_are_those_of_the_formula() -> None:
+    """Hits of single images: scipy's Wilson interval with the same number and quantile."""
+    hits, n = np.r_[np.ones(15), np.zeros(5)], 20
+    t = theory.t.ppf(0.975, n - 1)
+    level = 1 - 2 * theory.norm.sf(t)
+    known = theory.binomtest(15, 20).proportion_ci(level, "wilson")
+    error = hits.std(ddof=0) / np.sqrt(n)  # the effective number is then n
+    assert wilson(0.75, error, n) == pytest.approx((known.low, known.high))
+    low, high = stats.mean_interval(hits, np.arange(n), 0, stats.SHARE)
+    assert low == pytest.approx(known.low, abs=0.01) and high == pytest.approx(known.high, abs=0.01)
+
+
+def test_bootstrap_t_equals_a_loop_over_resamples() -> None:
+    values = np.random.default_rng(2).gamma(2.0, size=12)
+    t = []
+    for counts in stats.image_weights(np.arange(12), 3).astype(int):
+        chosen = np.repeat(values, counts)
+        if chosen.std() > 0:
+            t.append((chosen.mean() - values.mean()) / (chosen.std() / np.sqrt(11)))
+    error = values.std(ddof=1) / np.sqrt(12)
+    expected = values.mean() - error * np.quantile(t, [0.975, 0.025])
+    assert stats.mean_interval(values, np.arange(12), 3) == pytest.approx(tuple(expected))
+
+
+def test_few_images_have_students_interval_and_equal_ones_none() -> None:
+    values = np.array([0.2, 0.5, 0.4, 0.9])
+    known = theory.t.interval(0.95, 3, values.mean(), theory.sem(values))
+    assert stats.mean_interval(values, np.arange(4), 0) == pytest.approx(known)
+    assert stats.mean_interval(values, np.arange(4), 0, (-1.0, 0.9))[1] == 0.9
+    assert stats.mean_interval(np.full(9, 0.3), np.arange(9), 0) == pytest.approx((0.3, 0.3))
 
 
 def test_entries_of_one_image_are_drawn_together() -> None:
@@ -91,7 +117,8 @@ def test_intervals_are_a_function_of_the_seed() -> None:
 def test_undefined_values_are_left_out_and_one_image_has_no_interval() -> None:
     values = np.array([0.2, np.nan, 0.4, 0.6])
     low, high = stats.mean_interval(values, np.arange(4), 0)
-    assert 0.2 <= low <= high <= 0.6
+    known = values[np.isfinite(values)]
+    assert (low, high) == pytest.approx(theory.t.interval(0.95, 2, 0.4, theory.sem(known)))
     assert np.isnan(stats.mean_interval(np.array([0.2]), np.array([0]), 0)).all()
     assert np.isnan(stats.mean_interval(np.array([np.nan]), np.array([0]), 0)).all()
 

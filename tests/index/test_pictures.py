@@ -97,7 +97,9 @@ def test_the_second_stage_ranks_what_is_at_hand(world: Path, tmp_path: Path, cal
     coarse = call_cli(*ask, "--k", "60").lines
     # Half of the pictures are lost: those that the metadata finds in the folder itself.
     second = (*ask, "--rerank", world / "tokens", "--k", "8", "--candidates", "60")
-    assert call_cli(*second).code == 2
+    everything = call_cli(*second)  # the index knows the folder that it was made from
+    assert everything.code == 0 and "absent" not in everything.stderr, everything.stderr
+    assert all(len(line["ids"]) == 8 for line in everything.lines)
     (tmp_path / "some" / "half").mkdir(parents=True)
     for file in (world / "pictures" / "half").iterdir():
         (tmp_path / "some" / "half" / file.name).write_bytes(file.read_bytes())
@@ -131,3 +133,36 @@ def test_the_second_stage_ranks_what_is_at_hand(world: Path, tmp_path: Path, cal
     nothing = call_cli(*second, "--pictures", tmp_path / "none")
     assert nothing.code == 5 and "no picture" in nothing.stderr
     assert all(line["ids"] == [] for line in nothing.lines)
+
+
+def test_the_nearest_picture_of_a_prediction(world: Path, tmp_path: Path, call_cli: Any) -> None:
+    """What another capability is handed: pixels, name and score, None where nothing is left."""
+    from mindeye_cli.core.neighbours.at_hand import NearestPictures
+    from mindeye_store.errors import InvalidInput
+
+    index = tmp_path / "i"
+    built = call_cli("retrieve", "index", world / "pictures", index, "--space", POOLED)
+    assert built.code == 0, built.stderr
+    store = open_store(world / "s.zarr")
+    vectors = np.asarray(store.target(POOLED).read(np.array([3, 4])))
+    pixels = store.images.read(np.array([3, 4]))
+    for at, found in enumerate(NearestPictures(index, POOLED)(vectors)):
+        assert found is not None and (found.pixels == pixels[at]).all()
+        assert found.coarse_rank == 1 and found.score == pytest.approx(1, abs=1e-3)
+    (tmp_path / "some").mkdir()
+    names = [record["image_path"] for record in _metadata(index)]
+    Image.open(world / "pictures" / names[0]).save(tmp_path / "some" / names[0])
+    some = NearestPictures(index, POOLED, tmp_path / "some")
+    found = some(vectors, candidates=len(names))
+    assert all(one is not None and one.id == "img_emb_0000:0" for one in found)
+    assert some.tally.reasons["absent"] > 0
+    assert None in some(vectors, candidates=1)
+    with pytest.raises(InvalidInput, match=POOLED):
+        NearestPictures(index, TOKENS)
+
+
+def _metadata(index: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    files = sorted((index / "embeddings" / "metadata").iterdir())
+    return [record for file in files for record in pq.read_table(file).to_pylist()]

@@ -117,7 +117,7 @@ def test_a_changed_shard_is_found_by_its_checksum(
 
 def _fresh(call_cli: Any, *command: Any) -> Any:
     """A process opens an index once; what changes under it is another process' concern."""
-    from mindeye_cli.index import search
+    from mindeye_cli.core.neighbours import search
 
     search._opened.cache_clear()
     return call_cli(*command)
@@ -126,7 +126,7 @@ def _fresh(call_cli: Any, *command: Any) -> Any:
 def test_queries_and_options(
     index: tuple[Path, Path, np.ndarray], call_cli: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("mindeye_cli.index.cluster.CONNECT_S", 0.5)
+    monkeypatch.setattr("mindeye_cli.core.neighbours.cluster.CONNECT_S", 0.5)
     folder, file = index[1], tmp_path / "q.npy"
 
     def ask(values: Any, *options: str) -> Any:
@@ -201,7 +201,7 @@ def test_missing_packages_name_the_extra(
     tmp_path: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.write_shards(tmp_path / "s", (300,), 48)
-    from mindeye_cli.index import needs
+    from mindeye_cli.core.neighbours import needs
 
     def absent(module: str) -> Any:
         raise ModuleNotFoundError(name=module)

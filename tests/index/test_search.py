@@ -70,7 +70,7 @@ def test_filters(
 def test_a_filter_on_codes(built: Any, call_cli: Any, monkeypatch: Any) -> None:
     """Where too many rows are left to scan, codes are searched with the same filter."""
     root, rows, records = built
-    monkeypatch.setattr("mindeye_cli.index.search.FILTERED_EXACT_ROWS", 10)
+    monkeypatch.setattr("mindeye_cli.core.neighbours.search.FILTERED_EXACT_ROWS", 10)
     np.save(root / "q.npy", made.near(rows, 12))
     ask = (
         "retrieve",
@@ -98,7 +98,7 @@ def test_a_filter_on_codes(built: Any, call_cli: Any, monkeypatch: Any) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_filter(text: str) -> None:
-    from mindeye_cli.index.where import parse_where
+    from mindeye_cli.core.neighbours.where import parse_where
     from mindeye_store.errors import UsageProblem
 
     with pytest.raises(UsageProblem):
@@ -161,8 +161,8 @@ def web() -> Iterator[str]:
 
 
 def test_pictures_from_files_tars_and_the_web(tmp_path: Path, web: str) -> None:
-    from mindeye_cli.index.decode import NoPicture
-    from mindeye_cli.index.pictures import Pictures
+    from mindeye_cli.core.neighbours.decode import NoPicture
+    from mindeye_cli.core.neighbours.pictures import Pictures
 
     folder = tmp_path / "pictures"
     (folder / "sub").mkdir(parents=True)

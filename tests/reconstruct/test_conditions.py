@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from reconstruct.study import TOKENS, Study, arguments, build
+from reconstruct.study import LATENTS, TOKENS, Study, arguments, build
 from safetensors.numpy import load_file
 
 from mindeye_cli.models.encoders import load_encoder
@@ -100,3 +100,36 @@ def test_the_mean_brain_is_the_mean_training_pattern(
     assert len(found["brain"]) == len(study.ids)
     np.testing.assert_allclose(found["brain"], np.repeat(brain, 5, axis=0), atol=1e-5)
     np.testing.assert_allclose(found["latent"], np.repeat(latent, 5, axis=0), atol=1e-5)
+
+
+def test_the_ceiling_is_given_the_true_targets_and_says_so_everywhere(
+    study: Study, tmp_path: Path, call_cli: Any
+) -> None:
+    store, out, more = open_store(study.store), tmp_path / "out", ("--control", "ceiling")
+    words = [w for w in arguments(study, out, *more) if w not in ("prior.steps=5",)]
+    words.remove("--set")
+    rows = np.array([store.images.rows[name] for name in study.ids])
+    true = {"brain": store.target(TOKENS).read(rows), "latent": store.target(LATENTS).read(rows)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mindeye_cli.reconstruct.pick.record", lambda *_: 1 / 0)
+        assert call_cli(*words).code == 1
+    files = (out / "stages" / f"{name}-00000.safetensors" for name in ("semantic", "latent"))
+    found = {key: array for file in files for key, array in load_file(file).items()}
+    for key, values in true.items():
+        np.testing.assert_allclose(found[key], values, rtol=1e-6)
+    norm = np.linalg.norm(true["brain"][:, :1], axis=-1, keepdims=True)
+    np.testing.assert_allclose(found["embedding"][::2], true["brain"] / norm, rtol=1e-4)
+    assert call_cli(*words).code == 0
+    record = json.loads((out / "manifest.json").read_text())
+    assert record["control"] == "ceiling" and record["prior"] is None
+    assert list(load_file(out / "images.safetensors")) == ["ceiling"]
+    pictures = [*(out / "images").iterdir(), *(out / "blurry").iterdir(), out / "grid.png"]
+    for file in pictures:
+        with Image.open(file) as picture:
+            assert picture.info["mindeye-control"] == "ceiling"
+    done = call_cli("evaluate", out, "--store", study.store, "--metrics", "psnr")
+    assert done.code == 2 and "ceiling" in done.stderr
+    moved = out / "images"  # without its manifest
+    assert call_cli("evaluate", moved, "--store", study.store, "--metrics", "psnr").code == 2
+    assert call_cli(*arguments(study, tmp_path / "p", *more)).code == 2, "no prior is sampled"
+    assert call_cli(*words, "--average", "none").code == 2

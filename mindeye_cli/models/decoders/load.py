@@ -21,8 +21,7 @@ from mindeye_store.errors import MissingResource, UsageProblem
 _READ = (".json", ".txt", ".safetensors", ".bin")
 _NO_WEIGHTS = {
     "latent-rgb": "decoder latent-rgb reads no weights: it is fitted on training images",
-    "nearest": "decoder nearest looks among the store's training images;"
-    " an index of other pictures, such as LAION's, cannot be searched yet",
+    "nearest": "decoder nearest reads no weights: it copies pictures (others' with --index)",
 }
 
 

@@ -61,16 +61,7 @@ def load_clip(model: str, pretrained: str, weights: Path | None) -> LoadedClip:
     """
     import open_clip
 
-    known = open_clip.list_models()
-    if model not in known:
-        near = difflib.get_close_matches(model, known, n=1)
-        raise UsageProblem(
-            f"open_clip has no model {model!r}",
-            where="--space",
-            fix=f"did you mean {near[0]}?" if near else "see open_clip.list_models()",
-        )
-    settings = open_clip.get_pretrained_cfg(model, pretrained)
-    path = _local(weights) if weights is not None else _published(model, pretrained, settings)
+    settings, path = find_checkpoint(model, pretrained, weights)
     visual = _strict(_build(model, bool(settings.get("quick_gelu", False))), model, path)
     size = visual.image_size
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
@@ -84,6 +75,25 @@ def load_clip(model: str, pretrained: str, weights: Path | None) -> LoadedClip:
         interpolation=str(settings.get("interpolation") or "bicubic"),
         fit=str(settings.get("resize_mode") or "shortest"),
     )
+
+
+def find_checkpoint(
+    model: str, pretrained: str, weights: Path | None
+) -> tuple[dict[str, Any], Path]:
+    """open_clip's settings of a tag, and the file of its weights; raises as `load_clip`."""
+    import open_clip
+
+    known = open_clip.list_models()
+    if model not in known:
+        near = difflib.get_close_matches(model, known, n=1)
+        raise UsageProblem(
+            f"open_clip has no model {model!r}",
+            where="--space",
+            fix=f"did you mean {near[0]}?" if near else "see open_clip.list_models()",
+        )
+    settings: dict[str, Any] = open_clip.get_pretrained_cfg(model, pretrained)
+    path = _local(weights) if weights is not None else _published(model, pretrained, settings)
+    return settings, path
 
 
 def _build(model: str, quick_gelu: bool) -> Any:
@@ -104,7 +114,7 @@ def _strict(network: Any, model: str, path: Path) -> Any:
     """The image tower with a checkpoint's weights: all of them, and no others."""
     from open_clip.convert import convert_state_dict
 
-    state = _state(path)
+    state = read_state(path)
     try:
         state = convert_state_dict(network, state)
         own = {key[len(_VISUAL) :]: state[key] for key in state if key.startswith(_VISUAL)}
@@ -116,7 +126,7 @@ def _strict(network: Any, model: str, path: Path) -> Any:
     return network.visual
 
 
-def _state(path: Path) -> dict[str, Any]:
+def read_state(path: Path) -> dict[str, Any]:
     """Tensors by name; a training checkpoint has them inside, and DDP writes a prefix."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file

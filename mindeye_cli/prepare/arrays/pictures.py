@@ -7,7 +7,6 @@ picture depends on the test pictures.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,30 +14,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mindeye_cli.prepare.annotations import Annotations
 from mindeye_cli.prepare.arrays.responses import map_npy
-from mindeye_store.errors import InvalidInput, MissingResource
+from mindeye_cli.prepare.decode import decode_rgb, opened
+from mindeye_store.errors import InvalidInput
 
 Positions = NDArray[np.int64]
-# A picture of more pixels is refused before it is decoded: 100 megapixels are 300 MB.
-MAX_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayPictures:
-    """Pictures in one array, uint8 (n, H, W, 3) or (n, H, W)."""
+    """Pictures in one array, uint8 (n, H, W, 3) or (n, H, W); `prefix` begins their names."""
 
     values: NDArray[np.uint8]
     size: tuple[int, int]
     captions: list[str] | None
     records: list[dict[str, Any]] | None
+    prefix: str = ""
 
     @property
     def ids(self) -> list[str]:
-        """Row numbers as text."""
-        return [str(row) for row in range(len(self.values))]
+        """Row numbers as text, after the prefix."""
+        return [f"{self.prefix}{row}" for row in range(len(self.values))]
 
     def read(self, positions: Positions) -> NDArray[np.uint8]:
         """Pixels, uint8 (k, H, W, 3); grey is repeated in three channels."""
@@ -65,11 +64,8 @@ class FilePictures:
         return np.stack([self._one(self.folder / self.ids[i]) for i in positions])
 
     def _one(self, path: Path) -> NDArray[np.uint8]:
-        with _opened(path) as image:
-            try:
-                rgb = image.convert("RGB")
-            except (OSError, ValueError, SyntaxError) as error:
-                raise InvalidInput(f"the picture is damaged: {error}", where=str(path)) from error
+        with opened(path, str(path)) as image:
+            rgb = decode_rgb(image, str(path))
         if (rgb.height, rgb.width) == self.size:
             return np.asarray(rgb)
         return fit(rgb, self.size[0])
@@ -84,7 +80,7 @@ def fit(image: Image.Image, side: int) -> NDArray[np.uint8]:
     return np.asarray(resized.crop((left, top, left + side, top + side)))
 
 
-def open_array(path: Path, side: int | None, notes: Annotations) -> ArrayPictures:
+def open_array(path: Path, side: int | None, notes: Annotations, prefix: str = "") -> ArrayPictures:
     """Open `images.npy`.
 
     Raises
@@ -105,6 +101,7 @@ def open_array(path: Path, side: int | None, notes: Annotations) -> ArrayPicture
         size=(side, side) if side else (int(values.shape[1]), int(values.shape[2])),
         captions=notes.of_captions(rows),
         records=notes.of_records(rows),
+        prefix=prefix,
     )
 
 
@@ -130,7 +127,7 @@ def open_files(
     """
     size: tuple[int, int] | None = (side, side) if side else None
     for name in names:
-        with _opened(folder / name) as image:
+        with opened(folder / name, str(folder / name)) as image:
             found = (image.height, image.width)
         if size is None:
             size = found
@@ -148,26 +145,3 @@ def open_files(
         captions=notes.of_captions(keys),
         records=notes.of_records(keys),
     )
-
-
-def same_pixels(pictures: ArrayPictures | FilePictures) -> NDArray[np.int64]:
-    """For every picture the first position with the very same pixels, int64 (n,)."""
-    seen: dict[bytes, int] = {}
-    first = np.empty(len(pictures.ids), dtype=np.int64)
-    for position in range(len(first)):
-        pixels = pictures.read(np.array([position], dtype=np.int64))
-        first[position] = seen.setdefault(hashlib.sha256(pixels.tobytes()).digest(), position)
-    return first
-
-
-def _opened(path: Path) -> Image.Image:
-    try:
-        image = Image.open(path)
-    except FileNotFoundError as error:
-        raise MissingResource("the picture is missing", where=str(path)) from error
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise InvalidInput("not a picture that can be read", where=str(path)) from error
-    if image.width * image.height > MAX_PIXELS:
-        image.close()
-        raise InvalidInput(f"{image.width}x{image.height} pixels are too many", where=str(path))
-    return image

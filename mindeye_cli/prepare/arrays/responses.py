@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.prepare.npy import FORMAT_ERRORS, reason
 from mindeye_cli.prepare.voxels import Floats, Rows
 from mindeye_store.errors import InvalidInput, MissingResource
 
@@ -65,9 +66,8 @@ def map_npy(path: Path, what: str) -> NDArray[Any]:
         raise MissingResource(f"the file of {what} is missing", where=str(path))
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInput(f"cannot be read as .npy: {reason}", where=str(path)) from error
+    except (OSError, *FORMAT_ERRORS) as error:
+        raise InvalidInput(f"cannot be read as .npy: {reason(error)}", where=str(path)) from error
     if not isinstance(values, np.ndarray):
         values.close()
         raise InvalidInput("an archive, not one array", where=str(path))

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mindeye_cli.core.fingerprint import of_file, of_json
+from mindeye_cli.core.fingerprint import of_array, of_file, of_json
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.prepare.annotations import FILE, read_annotations
+from mindeye_cli.prepare.another_store import mask_of, need_count, voxels_of
 from mindeye_cli.prepare.arrays.pictures import (
     ArrayPictures,
     FilePictures,
     open_array,
     open_files,
-    same_pixels,
 )
-from mindeye_cli.prepare.arrays.responses import read_responses
+from mindeye_cli.prepare.arrays.sources import (
+    MASKS,
+    find_responses,
+    responses_file,
+    with_mask,
+)
 from mindeye_cli.prepare.arrays.trials import Trials, read_trials
 from mindeye_cli.prepare.arrays.voxel_table import read_voxel_table
-from mindeye_cli.prepare.pictures import add_pictures
-from mindeye_cli.prepare.stores import already_there, outcome_values
-from mindeye_cli.prepare.subject import measure, write_subject
+from mindeye_cli.prepare.finish import Source, check_name, store_subject
 from mindeye_cli.prepare.table import TrialTable
+from mindeye_cli.prepare.voxels import VoxelTable
 from mindeye_cli.prepare.zscore import ZScore
-from mindeye_store import create_store
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
-
-logger = logging.getLogger("mindeye")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +38,7 @@ class ArraysOptions:
     Attributes
     ----------
     folder : Path
-        Holds `voxels.npy`, `trials.csv` and pictures.
+        Holds responses (see `sources.py`), `trials.csv` and pictures.
     store : Path
     subject : str
         Name in the store.
@@ -51,6 +47,9 @@ class ArraysOptions:
         Largest share of voxels that may be dropped.
     image_size : int, optional
         Bring pictures to that many pixels a side.
+    voxels_of : Path, optional
+        A store that has the subject: take its voxels in its order, so that runs trained there
+        apply to these trials.
     overwrite : bool
         Replace the subject when it is there from other data or settings.
     """
@@ -61,6 +60,7 @@ class ArraysOptions:
     zscore: ZScore = "train"
     max_invalid: float = 0.01
     image_size: int | None = None
+    voxels_of: Path | None = None
     overwrite: bool = False
 
 
@@ -80,40 +80,35 @@ def prepare_arrays(options: ArraysOptions) -> Outcome:
         A file is damaged or does not fit the others; the store is as it was.
     """
     _check_options(options)
-    folder, bundle = options.folder, options.store / "subjects" / options.subject
-    raw = read_responses(folder / "voxels.npy")
-    trials = read_trials(folder / "trials.csv", raw.shape[0])
-    pictures, table = _pictures(options, trials)
-    voxels = read_voxel_table(folder / "voxels.csv", raw.shape[1])
-    plan = _plan(options, pictures)
-    if already_there(options.store, options.subject, plan, options.overwrite):
-        values = outcome_values(options.store, options.subject)
-        return Outcome(status="notneeded", outputs=(bundle,), values=values)
-    data = measure(
-        raw,
-        table,
-        voxels,
+    folder = options.folder
+    file = responses_file(folder)
+    trials = read_trials(folder / "trials.csv")
+    like = None if options.voxels_of is None else voxels_of(options.voxels_of, options.subject)
+    found = find_responses(file, len(trials), mask_of(like), options.store)
+    if like is None:
+        table = folder / "voxels.csv"
+        voxels = with_mask(read_voxel_table(table, found.raw.shape[1]), found.mask, str(table))
+    else:
+        voxels = need_count(like, found.raw.shape[1], str(file))
+    pictures, trial_table = _pictures(options, trials)
+    source = Source(
+        raw=found.raw,
+        table=trial_table,
+        voxels=voxels,
+        pictures=pictures,
+        plan=_plan(options, file, pictures, voxels),
+        place=str(file),
         zscore=options.zscore,
         max_invalid=options.max_invalid,
-        source=str(folder / "voxels.npy"),
+        absent=trials.absent,
+        # A run applies to these voxels and no others: one that cannot be used here says nothing.
+        fill=like is not None,
     )
-    leaked = _warn_of_leaks(pictures, table)
-    store = create_store(options.store)
-    rows = add_pictures(store, pictures, plan)
-    attrs = {"plan": plan, "leaked_images": leaked}
-    write_subject(
-        store, options.subject, data, rows, plan=plan, attrs=attrs, overwrite=options.overwrite
-    )
-    return Outcome(outputs=(bundle,), values=outcome_values(options.store, options.subject))
+    return store_subject(source, options.store, options.subject, options.overwrite)
 
 
 def _check_options(options: ArraysOptions) -> None:
-    if not _NAME.fullmatch(options.subject):
-        raise UsageProblem(
-            f"{options.subject!r} cannot name a subject",
-            where="--subject",
-            fix="use letters, digits, '.', '_' and '-'",
-        )
+    check_name(options.subject)
     if options.image_size is not None and options.image_size < 1:
         raise UsageProblem("must be at least 1", where="--image-size")
     if not options.folder.is_dir():
@@ -129,7 +124,9 @@ def _pictures(
     if array.exists() and files.exists():
         raise InvalidInput("both images.npy and images/ are there; keep one", where=str(folder))
     if array.exists():
-        pictures = open_array(array, options.image_size, notes)
+        # Row numbers name the training pictures already; a run refuses to be tested on those.
+        prefix = "" if options.voxels_of is None else f"{folder.resolve().name}:"
+        pictures = open_array(array, options.image_size, notes, prefix)
         return pictures, trials.table(trials.rows_of(len(pictures.ids)))
     if not files.is_dir():
         raise MissingResource("neither images.npy nor images/ is there", where=str(folder))
@@ -137,30 +134,18 @@ def _pictures(
     return open_files(files, names, options.image_size, notes), trials.table(positions)
 
 
-def _warn_of_leaks(pictures: ArrayPictures | FilePictures, table: TrialTable) -> int:
-    """Count the pictures shown in training and in test trials, whatever their names."""
-    first = same_pixels(pictures)[table.image]
-    leaked = np.intersect1d(first[table.train], first[~table.train])
-    if len(leaked):
-        named = ", ".join(pictures.ids[position] for position in leaked[:5])
-        logger.warning(
-            "%d of %d test images are also in training trials (%s%s): scores on them measure"
-            " memory; the training commands leave them out of training",
-            len(leaked),
-            len(np.unique(first[~table.train])),
-            named,
-            ", ..." if len(leaked) > 5 else "",
-        )
-    return len(leaked)
-
-
-def _plan(options: ArraysOptions, pictures: ArrayPictures | FilePictures) -> dict[str, Any]:
+def _plan(
+    options: ArraysOptions,
+    responses: Path,
+    pictures: ArrayPictures | FilePictures,
+    voxels: VoxelTable,
+) -> dict[str, Any]:
     """What the subject's arrays depend on: settings and the content of every file."""
     folder = options.folder
-    names = ("voxels.npy", "trials.csv", "voxels.csv", "images.npy", FILE)
+    names = (responses.name, *MASKS, "trials.csv", "voxels.csv", "images.npy", FILE)
     files = pictures.ids if isinstance(pictures, FilePictures) else []
     content = {name: of_file(folder / name) for name in names if (folder / name).is_file()}
-    return {
+    plan = {
         "reader": "arrays",
         "subject": options.subject,
         "zscore": options.zscore,
@@ -169,3 +154,7 @@ def _plan(options: ArraysOptions, pictures: ArrayPictures | FilePictures) -> dic
         "files": content,
         "pictures": of_json({name: of_file(folder / "images" / name) for name in files}),
     }
+    if options.voxels_of is not None:
+        place = voxels.count if voxels.ijk is None else of_array(voxels.ijk)
+        plan["voxels_of"] = of_json(place)
+    return plan

@@ -24,6 +24,14 @@ class Trials:
     image: list[str]
     split: NDArray[np.uint8]
 
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Optional columns that the table lacks."""
+        return tuple(name for name in OPTIONAL if name not in self.source.columns)
+
     def table(self, positions: NDArray[np.int64]) -> TrialTable:
         """The trial table, given the position of every trial's picture.
 
@@ -93,27 +101,19 @@ class Trials:
         return names, np.array([place[name] for name in self.image], dtype=np.int64)
 
 
-def read_trials(path: Path, n_rows: int) -> Trials:
+def read_trials(path: Path) -> Trials:
     """Read the table.
-
-    Parameters
-    ----------
-    path : Path
-    n_rows : int
-        Rows of `voxels.npy`.
 
     Raises
     ------
     MissingResource
         No such file.
     InvalidInput
-        Unknown columns or splits, or another number of rows.
+        Unknown columns or splits, or no trial.
     """
     source = read_table(path, required=REQUIRED, optional=OPTIONAL)
-    if len(source) != n_rows:
-        raise InvalidInput(
-            f"{len(source)} trials but voxels.npy has {n_rows} rows", where=str(path)
-        )
+    if not len(source):
+        raise InvalidInput("the table lists no trial", where=str(path))
     words = source.words("split", SPLITS)
     split = np.array([SPLITS.index(word) for word in words], dtype=np.uint8)
     return Trials(source, source.columns["image"], split)

@@ -10,6 +10,7 @@ Shapes: `N` trials of the subject's whole design.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,22 @@ def read_design(layout: NsdLayout) -> Design:
 
 def _read_matlab(path: Path, subject: int) -> _MatDesign:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path)
     # NotImplementedError is scipy's answer to MATLAB 7.3 files.
-    except (ValueError, TypeError, OSError, EOFError, NotImplementedError, KeyError) as error:
+    except (
+        MatReadError,
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        LookupError,
+        MemoryError,
+        zlib.error,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidInput(f"cannot be read as a MATLAB file: {reason}", where=str(path)) from error
     order = _counted_from_one(content, "masterordering", path).ravel()

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.prepare.hdf5 import open_dataset
 from mindeye_cli.prepare.nsd.layout import need_file
 from mindeye_store.errors import InvalidInput
 
@@ -79,21 +80,11 @@ def brick_shape(path: Path) -> tuple[int, int, int]:
         Not HDF5, or `imgBrick` is not uint8 (n, H, W, 3).
     """
     need_file(path, "the file of all pictures")
-    try:
-        with h5py.File(path, "r") as file:
-            brick = file.get(DATASET)
-            found = (brick.shape, brick.dtype) if isinstance(brick, h5py.Dataset) else None
-    except OSError as error:
-        reason = str(error).splitlines()[0]
+    brick = open_dataset(path, (DATASET,), "the file of all pictures")
+    shape = brick.shape
+    if len(shape) != 4 or shape[3] != 3 or brick.dtype != np.uint8:
         raise InvalidInput(
-            f"cannot be read as HDF5: {reason}", where=str(path), fix="download it again"
-        ) from error
-    if found is None:
-        raise InvalidInput(f"dataset {DATASET} is missing", where=str(path))
-    shape, dtype = found
-    if len(shape) != 4 or shape[3] != 3 or dtype != np.uint8:
-        raise InvalidInput(
-            f"{DATASET} is {dtype} {shape}, not uint8 (pictures, height, width, 3)",
+            f"{DATASET} is {brick.dtype} {shape}, not uint8 (pictures, height, width, 3)",
             where=str(path),
         )
     return int(shape[0]), int(shape[1]), int(shape[2])

@@ -5,6 +5,7 @@ Shapes: `X Y Z` volume, `V` voxels of the mask.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,17 @@ from numpy.typing import NDArray
 from mindeye_cli.prepare.nsd.layout import need_file
 from mindeye_store.errors import InvalidInput
 
-FORMAT_ERRORS = (ImageFileError, HeaderDataError, EOFError, OSError, zlib.error, ValueError)
+# A head at half a millimetre has 100 million.
+MAX_VOXELS = 1 << 27
+FORMAT_ERRORS = (
+    ImageFileError,
+    HeaderDataError,
+    EOFError,
+    OSError,
+    zlib.error,
+    ValueError,
+    MemoryError,
+)
 DOWNLOAD_AGAIN = "download it again; its size and checksum are in NSD's listing"
 
 
@@ -81,15 +92,19 @@ def read_volume(path: Path, what: str, fits: tuple[int, ...] | None = None) -> V
     need_file(path, what)
     with readable(path, what):
         image: Any = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)
-    if values.ndim != 3:
-        raise InvalidInput(f"{what} has shape {values.shape}, not 3 axes", where=str(path))
-    if fits is not None and values.shape != fits:
+        shape, dtype = tuple(image.shape), np.dtype(image.header.get_data_dtype())
+    if len(shape) != 3:
+        raise InvalidInput(f"{what} has shape {shape}, not 3 axes", where=str(path))
+    if fits is not None and shape != fits:
         raise InvalidInput(
-            f"{what} has shape {values.shape} but the mask has {fits}",
+            f"{what} has shape {shape} but the mask has {fits}",
             where=str(path),
             fix="take both from the same subject and functional space",
         )
+    if dtype.kind not in "iuf" or math.prod(shape) > MAX_VOXELS:
+        raise InvalidInput(f"{what} is {dtype} {shape}, no volume of numbers", where=str(path))
+    with readable(path, what):
+        values = np.asanyarray(image.dataobj)
     return Volume(values, np.asarray(image.affine, dtype=np.float64))
 
 

@@ -1,0 +1,104 @@
+"""Do 95 % intervals hold the truth in 95 % of simulated experiments, and are p values uniform?
+
+    python benchmarks/coverage.py
+
+Scores are drawn with a known truth, 1,000 experiments a line. A truth of exactly 1 is in every
+interval that reaches 1; the lines just below it show what the interval is worth there. `p` lines
+compare two systems of equal quality that differ in their noise alone, 200 pairs a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats as theory
+
+from mindeye_cli.core import paired, stats
+from mindeye_cli.core.shares import pseudo_values
+
+Draw = np.random.Generator
+FEATURES = 12
+# Noise of the simulated decoder, in standard deviations of a feature.
+NOISE = (20.0, 4.0, 2.5, 1.5, 1.0, 0.8, 0.5, 0.0)
+MEANS: dict[str, tuple[Callable[[Draw, int], np.ndarray], stats.Interval | None]] = {
+    "normal": (lambda draw, n: draw.standard_normal(n), None),
+    "skewed, gamma(4)": (lambda draw, n: draw.gamma(4.0, size=n), None),
+    "correlations, tanh N(.3, .3)": (lambda draw, n: np.tanh(draw.normal(0.3, 0.3, n)), (-1, 1)),
+    "hits of .5": (lambda draw, n: (draw.random(n) < 0.5).astype(float), stats.SHARE),
+    "hits of .9": (lambda draw, n: (draw.random(n) < 0.9).astype(float), stats.SHARE),
+}
+
+
+def two_way(draw: Draw, n: int, noise: float, truth: np.ndarray | None = None) -> np.ndarray:
+    """Wins (n, n) of a decoder that sees noisy features, by Pearson correlation."""
+    truth = draw.standard_normal((n, FEATURES)) if truth is None else truth
+    guess = truth + noise * draw.standard_normal((n, FEATURES))
+    sides = [side - side.mean(axis=1, keepdims=True) for side in (truth, guess)]
+    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
+    r = unit[0] @ unit[1].T
+    return (r < np.diagonal(r)[None, :]).astype(float)
+
+
+def cover_mean(name: str, n: int, runs: int) -> tuple[float, float]:
+    """(truth, coverage) of the interval of a mean."""
+    sample, bounds = MEANS[name]
+    truth = float(sample(np.random.default_rng(0), 4_000_000).mean())
+    draw, hits = np.random.default_rng(n), 0
+    for _ in range(runs):
+        low, high = stats.mean_interval(sample(draw, n), np.arange(n), 0, bounds)
+        hits += low <= truth <= high
+    return truth, hits / runs
+
+
+def cover_pairs(noise: float, n: int, runs: int) -> tuple[float, float]:
+    """(truth, coverage) of the interval of a two-way score."""
+    large = 1500
+    known = [two_way(np.random.default_rng(k), large, noise).sum() for k in range(4)]
+    truth = float(np.mean(known) / (large * (large - 1)))
+    draw, hits = np.random.default_rng(n), 0
+    for _ in range(runs):
+        low, high = stats.pair_interval(two_way(draw, n, noise), np.arange(n))
+        hits += low <= truth <= high
+    return truth, hits / runs
+
+
+def p_values(n: int, noise: float, pairs: int, *, two: bool) -> np.ndarray:
+    """p of `compare` for systems of the same images and quality."""
+    draw, found = np.random.default_rng(n), []
+    for _ in range(pairs):
+        truth = draw.standard_normal((n, FEATURES))
+        wins = [two_way(draw, n, noise, truth) for _ in range(2)]
+        if two:
+            scores = [pseudo_values(w, np.arange(n)) for w in wins]
+        else:
+            scores = [w.mean(axis=0) + draw.normal(0, 0.1, n) for w in wins]
+        found.append(paired.compare_means(scores[0] - scores[1], 0).p)
+    return np.array(found)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=1000)
+    runs = parser.parse_args().runs
+    print(f"{'score':34} {'n':>4} {'truth':>8} {'coverage':>9}")
+    for n in (20, 100):
+        for name in MEANS:
+            truth, share = cover_mean(name, n, runs)
+            print(f"{'mean: ' + name:34} {n:4d} {truth:8.4f} {share:9.3f}", flush=True)
+        for noise in NOISE:
+            truth, share = cover_pairs(noise, n, runs)
+            print(f"{f'two-way, noise {noise:g}':34} {n:4d} {truth:8.4f} {share:9.3f}", flush=True)
+    print(f"{'p of two seeds':34} {'n':>4} {'below .05':>9} {'KS p':>8}")
+    for n in (20, 100):
+        for two in (False, True):
+            p = p_values(n, 1.5, max(20, runs // 5), two=two)
+            name = "two-way" if two else "mean of an image's scores"
+            uniform = theory.kstest(p, "uniform").pvalue
+            print(f"{name:34} {n:4d} {(p <= 0.05).mean():9.3f} {uniform:8.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

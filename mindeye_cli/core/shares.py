@@ -1,0 +1,94 @@
+"""Intervals of shares, such as two-way identification: Wilson's limits with an effective number.
+
+A share near 1 has no variance to resample: 20 of 20 right would read [1, 1]. Wilson's limits
+(1927) stay inside [0, 1] and keep their width there. How many independent images a share rests on
+follows from its jackknife variance over images, which for scores of pairs counts that every image
+is in many pairs.
+
+Shapes: `n` entries, `G` distinct images.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+
+# A share of pairs is steadier than one of single images, but not more than this many times: with
+# few losses the variance is known badly (`benchmarks/coverage.py`).
+STEADIEST = 10.0
+
+
+def pseudo_values(wins: Floats, groups: NDArray[np.int64]) -> Floats:
+    """Jackknife pseudo-values of a mean over pairs of different images.
+
+    Their mean is the score when every image has equally many pairs, and their variance over `G` is
+    that of the score: each image counts as target and as distractor (a U-statistic; Efron & Stein
+    1981, Annals of Statistics 9:586).
+
+    Parameters
+    ----------
+    wins : float64 array (n, n)
+        Score of each (distractor, target) pair; pairs of one image and undefined (NaN) ones are
+        ignored.
+    groups : int64 array (n,)
+        The image of each entry, numbered from 0 without gaps.
+
+    Returns
+    -------
+    float64 array (G,)
+        NaN where nothing is left without the image, as with two images.
+    """
+    images = int(groups.max()) + 1
+    valid = (groups[:, None] != groups[None, :]) & np.isfinite(wins)
+    scores = np.where(valid, wins, 0.0)
+    total, pairs = scores.sum(), valid.sum()
+    totals, counts = (_of_image(v.astype(np.float64), groups, images) for v in (scores, valid))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        without = (total - totals) / (pairs - counts)
+        return np.asarray(images * total / pairs - (images - 1) * without)
+
+
+def jackknife_error(pseudo: Floats) -> float:
+    """Standard error of the mean of pseudo-values; NaN for fewer than two."""
+    known = pseudo[np.isfinite(pseudo)]
+    return float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else math.nan
+
+
+def wilson(share: float, error: float, units: int) -> Interval:
+    """Wilson's 95 % limits of a share, with Student's quantile in place of the normal one.
+
+    Parameters
+    ----------
+    share : float
+        In [0, 1].
+    error : float
+        Its standard error over images.
+    units : int
+        Distinct images.
+
+    Returns
+    -------
+    (low, high), both NaN for fewer than two images.
+    """
+    if units < 2 or not (math.isfinite(share) and math.isfinite(error)):
+        return (math.nan, math.nan)
+    spread = share * (1 - share)
+    # Without any loss (or win) nothing tells how steady the pairs are: each image counts once.
+    number = min(spread / error**2, STEADIEST * units) if spread > 0 and error > 0 else units
+    t = float(special.stdtrit(units - 1, 0.975))
+    scale = 1 + t**2 / number
+    centre = (share + t**2 / (2 * number)) / scale
+    half = t / scale * math.sqrt(spread / number + t**2 / (4 * number**2))
+    return (max(0.0, centre - half), 1.0 if share == 1 else min(1.0, centre + half))
+
+
+def _of_image(values: Floats, groups: NDArray[np.int64], images: int) -> Floats:
+    """Sum of the pairs in which each image is target or distractor."""
+    either = values.sum(axis=0) + values.sum(axis=1)
+    return np.bincount(groups, weights=either, minlength=images).astype(np.float64)
