@@ -32,7 +32,7 @@ class IndexOptions:
     unnormalised : bool
         Compare rows of any length by cosine instead of refusing them.
     lists : int, optional
-        Number of inverted lists; by default about twice the root of the number of vectors.
+        Number of inverted lists; by default about four times the root of the number of vectors.
     part_shards : int
         Shards in a part.
     recall : float

@@ -72,8 +72,8 @@ def fix_plan(options: IndexOptions, shards: list[Shard]) -> Plan:
 
 
 def default_lists(rows: int) -> int:
-    """The power of two next to twice the root of the number of vectors."""
-    power = round(math.log2(2 * math.sqrt(max(1, rows))))
+    """The power of two next to four times the root of the number of vectors."""
+    power = round(math.log2(4 * math.sqrt(max(1, rows))))
     return min(MAX_LISTS, max(MIN_LISTS, 2**power))
 
 

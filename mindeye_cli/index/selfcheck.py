@@ -31,6 +31,8 @@ QUERIES = 256
 OFF_MANIFOLD_COSINE = 0.8
 FIRST_LISTS, FIRST_CANDIDATES = 4, 4  # candidates a result
 MOST_CANDIDATES = 16384
+# Scoring one candidate from its shard takes as long as comparing so many codes.
+CODES_A_CANDIDATE = 80
 # The truth is an exact scan, so it is found in some parts alone once there are many.
 CHECK_ROWS = 2_000_000
 
@@ -173,8 +175,16 @@ def _search_further(
             steps.append(measure(setting.lists, 2 * setting.candidates))
         if not steps:
             break
+        enough = [step for step in steps if _worst(step) >= target]
+        if enough:
+            return min(enough, key=lambda step: _cost(step[0], rows / plan.lists))
         now = max(steps, key=_worst)
     return now
+
+
+def _cost(setting: Setting, rows_a_list: float) -> float:
+    """What a query costs, in codes that are compared."""
+    return setting.lists * rows_a_list + CODES_A_CANDIDATE * setting.candidates
 
 
 def _worst(measured: tuple[Setting, Mapping[str, Recall]]) -> float:

@@ -24,7 +24,7 @@ from mindeye_store.files import read_json
 
 RECORD, TRUTH = "simulation.json", "truth"
 # Raised when the same parameters give other bytes than before.
-VERSION = 1
+VERSION = 2
 
 
 def simulate(out: Path, config: SimulateConfig, *, overwrite: bool = False) -> Outcome:

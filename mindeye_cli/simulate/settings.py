@@ -13,7 +13,7 @@ MIN_VOXELS = 100
 # Scene seeds hold 20 bits of the simulation's seed and 20 of the picture's number.
 SEED_LIMIT = 2**20
 IMAGE_LIMIT = 100_000
-DUPLICATES_PER_GROUP = 3
+DUPLICATES_PER_GROUP = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,7 +135,7 @@ def test_arrays_hold_what_the_nsd_files_hold(tmp_path: Path, small: Path) -> Non
     assert max(shown) == len(images) - 1
     assert np.array_equal(np.array(shown) + 1, nsd.order)
     tested = {int(row["image"]) for row in rows if row["split"] == "test"}
-    assert tested == set(range(18))
+    assert tested == set(range(30))
     assert {row["split"] for row in rows} == {"train", "test"}
     with (folder / "voxels.csv").open(newline="") as stream:
         table = list(csv.DictReader(stream))

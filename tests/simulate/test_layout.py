@@ -85,16 +85,16 @@ def test_each_source_names_the_same_picture(files: Files) -> None:
 def test_shared_pictures_are_the_test_pictures(small: Path) -> None:
     files = Files(small)
     shared = files.design["sharedix"].ravel()
-    assert len(shared) == 12 + 2 * 3
+    assert len(shared) == 12 + 2 * 9
     assert (np.diff(shared) > 0).all()
     rows = table(files.experiments / "nsd_stim_info_merged.csv")
     assert [int(row["nsdId"]) + 1 for row in rows if row["shared1000"] == "True"] == list(shared)
     first, third = files.design["subjectim"][[0, 2]]
     assert set(first) & set(third) == set(shared)
     assert set(first[: len(shared)]) == set(shared)
-    assert len(pictures(small)) == len(rows) == 18 + 2 * 60
+    assert len(pictures(small)) == len(rows) == 30 + 2 * 60
     # Dealt out at random: an index that is off by one meets another picture.
-    assert not np.isin(shared, np.arange(1, 19)).all()
+    assert not np.isin(shared, np.arange(1, 31)).all()
 
 
 def test_columns_are_nsds(files: Files) -> None:
@@ -161,7 +161,7 @@ def test_pictures_are_the_recorded_scenes(small: Path) -> None:
         assert np.array_equal(render(scene), picture)
         assert record["caption"] == scene.caption()
     groups = Counter(record["group"] for record in records if "group" in record)
-    assert groups == {0: 4, 1: 4}
+    assert groups == {0: 10, 1: 10}
 
 
 @pytest.mark.parametrize("atlas", LABELS)
