@@ -63,7 +63,7 @@ def floors(
     """Both floors in milliseconds, with the rates and amounts that make them."""
     large = device.type == "cuda"
     bandwidth = copy_bandwidth(device, 2048 if large else 128)
-    rate = matmul_rate(device, dtype, 8192 if large else 1024)
+    rate = matmul_rate(device, dtype, 8192 if large else min(1024, sizes.hidden))
     amount, moved = operations(sizes), BYTES_PER_WEIGHT * parameters
     return {
         "copy_gb_per_s": bandwidth / 1e9,

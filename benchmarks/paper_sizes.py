@@ -20,6 +20,7 @@ from mindeye_cli.models.decoders.base import Sampling
 from mindeye_cli.models.decoders.stable_diffusion import StableDiffusionDecoder
 from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
+from mindeye_cli.models.running import use_fast_products
 
 VOXELS, CANDIDATES = 15724, 16
 SAMPLING = Sampling(steps=20, guidance=3.5, strength=0.85)
@@ -138,6 +139,7 @@ def measure(device_name: str, sizes: str, rounds: int) -> None:
     device, total = torch.device(device_name), 0.0
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SystemExit("there is no CUDA device")
+    use_fast_products(device)
     print(f"{sizes} sizes on {device_name}, one image, {CANDIDATES} candidates")
     for name, load in parts(SIZES[sizes], device).items():
         if device.type == "cuda":

@@ -18,6 +18,9 @@ import pytest
 
 # Before torch is imported anywhere: tests share two cores with each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What they compare to the bit holds on a CPU; MINDEYE_TEST_GPU=1 shows what an accelerator makes.
+if os.environ.get("MINDEYE_TEST_GPU") != "1":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 ROOT = Path(__file__).resolve().parent.parent
 # Last, so that the installed packages are the ones tested: worker processes import functions of
@@ -43,6 +46,11 @@ class Result:
     def lines(self) -> list[dict[str, Any]]:
         """The JSON lines on stdout."""
         return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole documents first: a long test begun last would leave the other processes waiting."""
+    items.sort(key=lambda item: "test_runnable_commands_run" not in item.nodeid)
 
 
 @pytest.fixture(autouse=True)

@@ -123,10 +123,13 @@ def test_problems_are_found() -> None:
     [item for item in DOCUMENTS if any(line.runnable for line in command_lines(item))],
     ids=lambda item: item.name,
 )
-def test_runnable_commands_run(document: Path, run_cli: Any, tmp_path: Path) -> None:
+def test_runnable_commands_run(
+    document: Path, call_cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for line in command_lines(document):
         if line.runnable:
-            result = run_cli(*shlex.split(line.text), cwd=tmp_path)
+            result = call_cli(*shlex.split(line.text))
             assert result.code == 0, f"{line.text}: {result.stderr}"
 
 

@@ -48,15 +48,20 @@ def pool(
     pictures: Annotated[
         Path | None, typer.Option(metavar="FILE", help="PNG of the nearest images.")
     ] = None,
+    published_names: Annotated[
+        bool, typer.Option("--published-names", help="Label both ways as the published code does.")
+    ] = False,
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Score image and brain retrieval in pools of the test images."""
-    from mindeye_cli.retrieve.run import PoolOptions, retrieve_pool
+    from mindeye_cli.retrieve.run import PoolOptions, retrieve_pool, with_published_names
 
     options = PoolOptions(
         pool=pool, draws=draws, split=split, average=average, subject=subject, seed=seed
     )
     outcome = retrieve_pool(store, run, options, out=out, pictures=pictures, overwrite=overwrite)
+    if published_names:
+        outcome = with_published_names(outcome)
     output.emit("retrieve pool", outcome, human=_table(outcome.values))
 
 
@@ -185,11 +190,13 @@ def _facts(values: dict[str, Any]) -> str:
 
 def _table(values: dict[str, Any]) -> str:
     rows = []
+    labels = values.get("published_names", {})
     for direction in ("image_retrieval", "brain_retrieval"):
+        label = labels.get(direction, direction)
         for name, entry in values[direction]["scores"].items():
             low, high = entry["ci95"]
             least, most = entry["permuted"]["range95"]
-            rows.append((direction, name, entry["value"], low, high, entry["chance"], least, most))
+            rows.append((label, name, entry["value"], low, high, entry["chance"], least, most))
     header = ("direction", "score", "value", "ci low", "ci high", "chance", "perm low", "perm high")
     facts = f"{values['n']} images, pools of {values['pool']}, {values['draws']} drawn"
     return "\n".join([output.table(rows, header=header), facts, values["note"] or ""])

@@ -18,7 +18,7 @@ from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.models.high_level import HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelModel
 from mindeye_cli.models.ridge_model import RidgeModel
-from mindeye_cli.models.running import pick_device
+from mindeye_cli.models.running import pick_device, use_fast_products
 from mindeye_store import UsageProblem
 
 Floats = NDArray[np.float32]
@@ -46,6 +46,7 @@ class HighLevelPredictor:
         self, model: HighLevelModel, norm: str, shape: tuple[int, ...], place: int
     ) -> None:
         self.device = pick_device()
+        use_fast_products(self.device)
         self.model, self.norm, self.shape, self.place = model.to(self.device), norm, shape, place
         self.outputs = ("backbone", "retrieval", *(("prior",) if model.prior else ()))
 
@@ -96,6 +97,7 @@ class LowLevelPredictor:
 
     def __init__(self, model: LowLevelModel, place: int) -> None:
         self.device = pick_device()
+        use_fast_products(self.device)
         self.model, self.place = model.to(self.device), place
 
     @torch.no_grad()

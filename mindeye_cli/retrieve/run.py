@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ SCHEMA = "mindeye-retrieval"
 SCHEMA_VERSION = 1
 # Keys of the file that are not printed.
 FILE_ONLY = ("schema", "schema_version", "fingerprint", "store", "environment", "images")
+# What the published code prints over each direction: it takes the nearest along the other axis than
+# its names say, so the paper's "image retrieval" finds an image's brain response.
+PUBLISHED_NAMES = {
+    "image_retrieval": "brain retrieval (bwd)",
+    "brain_retrieval": "image retrieval (fwd)",
+}
 AVERAGES = ("voxels", "predictions", "none")
 SPLITS = ("test", "train")
 
@@ -108,6 +114,14 @@ def retrieve_pool(
     if pictures is not None:
         write_grid(pictures, opened.images, table)
     return Outcome(outputs=_paths(out, pictures), values=values)
+
+
+def with_published_names(outcome: Outcome) -> Outcome:
+    """The same result that also says what the published code calls each direction.
+
+    The keys `image_retrieval` (brain -> image) and `brain_retrieval` keep their meaning.
+    """
+    return replace(outcome, values={**outcome.values, "published_names": PUBLISHED_NAMES})
 
 
 def _paths(*paths: Path | None) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mindeye_cli.core.allocator import gives_back, keep_freed_blocks
 from mindeye_cli.core.launch import world_size
+from mindeye_cli.models.running import use_fast_products
 from mindeye_cli.train.config import Precision
 from mindeye_store.errors import UsageProblem
 
@@ -66,8 +67,7 @@ class Engine:
         self.device = self._accelerator.device
         if self.device.type == "cpu":
             self.device = torch.device("cpu")  # accelerate numbers the CPUs of a launch
-        else:
-            torch.set_float32_matmul_precision("high")  # TF32, as published
+        use_fast_products(self.device)
         self.rank, self.world = self._accelerator.process_index, self._accelerator.num_processes
         if self.world != world_size():
             raise UsageProblem(

@@ -40,6 +40,20 @@ def test_json_has_the_promised_keys_and_finds_the_images(study: Study, call_cli:
         assert low <= found["top1"] <= high
 
 
+def test_published_names_exchange_the_labels_and_nothing_else(
+    study: Study, call_cli: Callable
+) -> None:
+    plain = call_cli("retrieve", "pool", study.store, study.run, "--json").json
+    named = call_cli("retrieve", "pool", study.store, study.run, "--published-names", "--json").json
+    labels = named.pop("published_names")
+    assert named == plain
+    assert labels["image_retrieval"].startswith("brain retrieval")
+    assert labels["brain_retrieval"].startswith("image retrieval")
+    told = call_cli("retrieve", "pool", study.store, study.run, "--published-names").stderr
+    first, second = (told.index(labels[d]) for d in ("image_retrieval", "brain_retrieval"))
+    assert first < second and "image_retrieval" not in told
+
+
 def test_scores_equal_a_reference_from_the_raw_arrays(study: Study, call_cli: Callable) -> None:
     """Average the repeats, predict, centre on the training targets, rank: by plain numpy."""
     result = call_cli("retrieve", "pool", study.store, study.run, "--json").json

@@ -17,6 +17,7 @@ import torch
 
 from mindeye_cli.models.decoders.base import Floats, Sampling
 from mindeye_cli.models.decoders.latents import to_pictures
+from mindeye_cli.models.decoders.noise import SinglePrecisionNoise
 from mindeye_cli.models.diffusers_files import quiet
 from mindeye_cli.models.running import pick_device
 from mindeye_store.errors import InvalidInput
@@ -77,10 +78,10 @@ class Generator(ABC):
         rows = self._checked(embeddings, seeds, latents)
         if latents is not None and sampling.steps_run == 0:
             return self.decode_latents(latents)
-        # On the CPU, so that a seed means the same noise on every machine.
+        # On the CPU and in float32, so that a seed means the same noise on every machine.
         noise = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         start = None if latents is None or sampling.strength >= 1.0 else self.tensor(latents)
-        with quiet():
+        with quiet(), SinglePrecisionNoise():
             return to_pictures(self.draw(self.tensor(rows), noise, sampling, start))
 
     @torch.inference_mode()
