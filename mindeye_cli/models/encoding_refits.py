@@ -56,9 +56,7 @@ class Refits:
     counts: Tensor
 
     @classmethod
-    def of(
-        cls, model: EncodingModel, features: Values, responses: Values, counts: Ints
-    ) -> Refits:
+    def of(cls, model: EncodingModel, features: Values, responses: Values, counts: Ints) -> Refits:
         """Keep what refits need; responses are rounded to float16.
 
         Parameters
@@ -110,9 +108,7 @@ class Refits:
         signs = self._signs(bootstrap, seed)
         order = self._orders(permuted, seed)
         out = torch.empty(bootstrap + permuted, len(self.columns))
-        alphas, sizes = torch.unique_consecutive(
-            self.model.alpha[self.columns], return_counts=True
-        )
+        alphas, sizes = torch.unique_consecutive(self.model.alpha[self.columns], return_counts=True)
         kernels, leverage = self._kernels(as_tensor(direction), alphas)
         start = 0
         for a, size in enumerate(sizes.tolist()):
