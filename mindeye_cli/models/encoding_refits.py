@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.models.encoding import EncodingModel, Values, as_tensor, row_weights
+from mindeye_cli.models.encoding import EncodingModel, row_weights
+from mindeye_cli.models.encoding_moments import Values, as_tensor
 
 Ints = NDArray[np.int64]
 # No image is weighed up by more than this, however far it lies from the others.
