@@ -48,6 +48,13 @@ def pool(
     pictures: Annotated[
         Path | None, typer.Option(metavar="FILE", help="PNG of the nearest images.")
     ] = None,
+    keep_rois: Annotated[
+        str | None,
+        typer.Option(metavar="E", help='Read these areas only, such as "V1 | FFA-1".'),
+    ] = None,
+    drop_rois: Annotated[
+        str | None, typer.Option(metavar="E", help="Read all areas but these.")
+    ] = None,
     published_names: Annotated[
         bool, typer.Option("--published-names", help="Label both ways as the published code does.")
     ] = False,
@@ -57,7 +64,14 @@ def pool(
     from mindeye_cli.retrieve.run import PoolOptions, retrieve_pool, with_published_names
 
     options = PoolOptions(
-        pool=pool, draws=draws, split=split, average=average, subject=subject, seed=seed
+        pool=pool,
+        draws=draws,
+        split=split,
+        average=average,
+        subject=subject,
+        seed=seed,
+        keep_rois=keep_rois,
+        drop_rois=drop_rois,
     )
     outcome = retrieve_pool(store, run, options, out=out, pictures=pictures, overwrite=overwrite)
     if published_names:

@@ -5,6 +5,7 @@ Shapes: `n` images, `r` rows (one an image, or one a trial), `V` voxels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.core.kept_voxels import Mask
 from mindeye_cli.core.retrieval_scores import cosine
 from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo, differs, read_run
@@ -63,7 +65,14 @@ class Comparison:
     subject: str
 
 
-def compare(store: Any, run: Path, split: str, average: str, subject: str | None) -> Comparison:
+def compare(
+    store: Any,
+    run: Path,
+    split: str,
+    average: str,
+    subject: str | None,
+    kept: Sequence[Mask | None] = (None,),
+) -> list[Comparison]:
     """Embed the split's responses and compare them with its images' targets.
 
     Parameters
@@ -75,6 +84,13 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
         Repeats are averaged before the network, after it, or kept as single trials.
     subject : str or None
         Needed when the run was trained on several.
+    kept : sequence of bool arrays (V,) or None
+        The network reads these voxels and 0 in place of the others; None reads all.
+
+    Returns
+    -------
+    list of Comparison
+        One for each of `kept`.
 
     Raises
     ------
@@ -97,21 +113,26 @@ def compare(store: Any, run: Path, split: str, average: str, subject: str | None
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows, store)
     model = load_run(run, source.name)
-    brain, image_of_row = _embed(model, info.kind, source, trials, average)
-    if not np.isfinite(brain).all():
-        raise InvalidInput("the run's predictions are not finite", where=str(run))
     centre = None
     if info.kind == "ridge":
         centre = _centre(model, store, source, targets)
-    ids = store.images.ids
-    return Comparison(
-        similarity=cosine(brain, targets.read(trials.image_rows), centre),
-        image_of_row=image_of_row,
-        image_rows=trials.image_rows,
-        ids=[ids[row] for row in trials.image_rows],
-        info=info,
-        subject=source.name,
-    )
+    images, names = targets.read(trials.image_rows), store.images.ids
+    found = []
+    for mask in kept:
+        brain, image_of_row = _embed(model, info.kind, source, trials, average, mask)
+        if not np.isfinite(brain).all():
+            raise InvalidInput("the run's predictions are not finite", where=str(run))
+        found.append(
+            Comparison(
+                similarity=cosine(brain, images, centre),
+                image_of_row=image_of_row,
+                image_rows=trials.image_rows,
+                ids=[names[row] for row in trials.image_rows],
+                info=info,
+                subject=source.name,
+            )
+        )
+    return found
 
 
 def _check_targets(run: Path, info: RunInfo, targets: Any) -> None:
@@ -151,15 +172,23 @@ def mean_target(targets: Any, rows: Ints) -> Floats:
 
 
 def _embed(
-    model: RunModel, kind: str, source: Any, trials: ImageTrials, average: str
+    model: RunModel,
+    kind: str,
+    source: Any,
+    trials: ImageTrials,
+    average: str,
+    kept: Mask | None,
 ) -> tuple[NDArray[np.floating], Ints]:
     """Embeddings (r, ...) and the image position of each row."""
     output = OUTPUT[kind]
     positions = np.arange(len(trials.image_rows), dtype=np.int64)
+    dropped = np.zeros(model.n_voxels, dtype=bool) if kept is None else ~kept
     if average == "voxels":
         voxels = average_trials(source, trials)
+        voxels[:, dropped] = 0
         return model.predict(voxels, outputs=(output,))[output], positions
-    voxels = np.asarray(source.voxels.read(trials.trial_rows), dtype=np.float32)
+    voxels = np.array(source.voxels.read(trials.trial_rows), dtype=np.float32)
+    voxels[:, dropped] = 0
     each = model.predict(voxels, outputs=(output,))[output]
     if average == "none":
         return each, trials.groups

@@ -13,10 +13,12 @@ from mindeye_cli.core import retrieval_scores as scores
 from mindeye_cli.core import stats
 from mindeye_cli.core.atomic import refuse_existing, write_json
 from mindeye_cli.core.fingerprint import environment, of_file, of_json
+from mindeye_cli.core.kept_voxels import kept_voxels, matched_voxels
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.run_subjects import subject_name
 from mindeye_cli.core.runs import MODEL, read_run
 from mindeye_cli.core.threads import apply_threads
+from mindeye_cli.retrieve.areas import CONTROLS, readout_values
 from mindeye_cli.retrieve.embeddings import SIMILARITY, Comparison, compare
 from mindeye_cli.retrieve.pictures import NEIGHBOURS, write_grid
 from mindeye_cli.retrieve.pool import DIRECTIONS, TIES, Draws, draw_pools, score_direction
@@ -47,6 +49,8 @@ class PoolOptions:
     average: str = "voxels"
     subject: str | None = None
     seed: int = 0
+    keep_rois: str | None = None
+    drop_rois: str | None = None
 
     def __post_init__(self) -> None:
         if self.average not in AVERAGES:
@@ -98,7 +102,12 @@ def retrieve_pool(
         done = _finished(fingerprint, out, pictures)
         if done is not None:
             return done
-    compared = compare(opened, run, options.split, options.average, options.subject)
+    source = opened.subject(subject_name(opened, run, read_run(run), options.subject))
+    kept = kept_voxels(source, options.keep_rois, options.drop_rois)
+    controls = [] if kept is None else matched_voxels(source, kept, CONTROLS, options.seed)
+    compared, *random = compare(
+        opened, run, options.split, options.average, options.subject, [kept, *controls]
+    )
     n = len(compared.ids)
     if n < 2:
         raise InvalidInput(
@@ -106,6 +115,11 @@ def retrieve_pool(
             where=f"subject {compared.subject}",
         )
     values = _values(compared, options, run)
+    if kept is not None:
+        areas = (options.keep_rois, options.drop_rois)
+        pools = (options.pool, options.draws, options.seed)
+        matched = "number" if source.ncsnr is None else "number and noise-ceiling SNR"
+        values["readout"] = readout_values(areas, kept, random, pools, matched)
     table = image_table(compared, options.seed)
     if out is not None:
         document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **values}
@@ -134,7 +148,7 @@ def _fingerprint(store: Any, run: Path, options: PoolOptions) -> str:
     subject = store.subject(subject_name(store, run, info, options.subject))
     facts = {
         "schema_version": SCHEMA_VERSION,
-        "options": asdict(options),
+        "options": _asked(options),
         "run": asdict(info),
         "model": of_file(run / MODEL) if (run / MODEL).exists() else None,
         "subject": subject.fingerprint,
@@ -175,7 +189,7 @@ def _values(compared: Comparison, options: PoolOptions, run: Path) -> dict[str, 
     drawn = _draw(compared, options, options.pool)
     values: dict[str, Any] = {d: score_direction(drawn[d], options.seed) for d in DIRECTIONS}
     used = drawn["image_retrieval"].images.shape
-    values.update(n=n, pool=used[1], draws=used[0], asked=asdict(options))
+    values.update(n=n, pool=used[1], draws=used[0], asked=_asked(options))
     values["note"] = None
     if options.pool > n:
         values["note"] = f"a pool of {options.pool} was asked for; the whole set of {n} was used"
@@ -195,6 +209,12 @@ def _values(compared: Comparison, options: PoolOptions, run: Path) -> dict[str, 
         seed=options.seed,
     )
     return values
+
+
+def _asked(options: PoolOptions) -> dict[str, Any]:
+    """The options, without areas where none is named: files from before them stay finished."""
+    areas = ("keep_rois", "drop_rois")
+    return {key: v for key, v in asdict(options).items() if key not in areas or v is not None}
 
 
 def _draw(compared: Comparison, options: PoolOptions, pool: int) -> dict[str, Draws]:

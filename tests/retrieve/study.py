@@ -48,8 +48,11 @@ def build(folder: Path, *, train: int = 60, test: int = 12, noise: float = 0.5) 
         "repeat": np.tile(np.arange(REPEATS), n).astype(np.int16),
         "split": (index < test).astype(np.uint8),
         "ijk": np.stack([np.arange(VOXELS)] * 3, axis=1).astype(np.int16),
+        "ncsnr": np.linspace(0, 1, VOXELS, dtype=np.float32),
+        "roi/areas": (np.arange(VOXELS) // 10 + 1).astype(np.int16),
     }
-    _bundle(store, "subjects/s1", arrays, {})
+    labels = {"areas": {"1": "A", "2": "B", "3": "C"}}
+    _bundle(store, "subjects/s1", arrays, {"roi_labels": labels})
     attrs = {"space": SPACE, "norm": "raw", "fingerprint": "encoder"}
     _bundle(store, f"targets/{SPACE}/0000", {"rows": latent + 2.0}, attrs)
     means = values.reshape(n, REPEATS, VOXELS).mean(axis=1)[test:]

@@ -1,0 +1,155 @@
+"""Refits of an encoding model without a new decomposition: wild bootstrap and permuted images.
+
+For a direction `d` in feature space (an image minus the mean, or a set minus another), the response
+expected of voxel v is a fixed combination of the training responses, `d b_v = sum_n k_n y_nv`, with
+`k = W X (X'WX + alpha)^-1 d`. Refitting to other responses is one product with the same `k`:
+
+- permuted: images change places among those with as many repeats. What is left is what a voxel
+  without signal shows for this direction; noise shared by voxels stays as it is.
+- bootstrap: the residuals of each image are multiplied by a random sign, the same for all voxels,
+  after division by one minus the image's leverage (wild bootstrap, Liu 1988, Annals of Statistics
+  16:1696, with MacKinnon's and White's third correction).
+
+Shapes: `N` images, `D` features, `R` rank, `V` voxels, `J` refits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mindeye_cli.core.sampler import rng
+from mindeye_cli.models.encoding import EncodingModel, row_weights
+from mindeye_cli.models.encoding_moments import Values, as_tensor
+
+Ints = NDArray[np.int64]
+# No image is weighed up by more than this, however far it lies from the others.
+LARGEST_LEVERAGE = 0.95
+# Elements of the responses that are held as float32 at once.
+PIECE = 2**25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refits:
+    """A fitted model with the training responses that it can be refitted to.
+
+    Attributes
+    ----------
+    model : EncodingModel
+    scores : float32 (N, R)
+        Training features along the eigenvectors.
+    responses : float16 or float32 (N, V)
+        Training responses minus the voxel's mean, columns in the order of `columns`.
+    columns : int64 (V,)
+        Voxels ordered by alpha.
+    counts : int64 (N,)
+        Repeats behind every response.
+    """
+
+    model: EncodingModel
+    scores: Tensor
+    responses: Tensor
+    columns: Tensor
+    counts: Tensor
+
+    @classmethod
+    def of(cls, model: EncodingModel, features: Values, responses: Values, counts: Ints) -> Refits:
+        """Keep what refits need; responses are rounded to float16.
+
+        Parameters
+        ----------
+        model : EncodingModel
+            As fitted to the rest.
+        features : float array (N, D)
+        responses : float array (N, V)
+        counts : int64 array (N,)
+        """
+        columns = torch.argsort(model.alpha, stable=True)
+        y = as_tensor(responses)
+        kept = torch.empty(y.shape, dtype=torch.float16)
+        for start in range(0, y.shape[1], 1024):
+            part = columns[start : start + 1024]
+            kept[:, start : start + 1024] = y[:, part] - model.voxel_mean[part]
+        return cls(
+            model=model,
+            scores=(as_tensor(features) - model.basis.mean) @ model.basis.vectors,
+            responses=kept,
+            columns=columns,
+            counts=torch.from_numpy(np.asarray(counts, dtype=np.int64)),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Arrays beside the model's, by name, for saving."""
+        names = ("scores", "responses", "columns", "counts")
+        return {name: getattr(self, name) for name in names}
+
+    def draw(
+        self, direction: Values, *, bootstrap: int, permuted: int, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Refit for one direction; one pass over the responses serves both kinds.
+
+        Parameters
+        ----------
+        direction : float array (D,)
+        bootstrap, permuted : int
+            Numbers of refits.
+        seed : int
+
+        Returns
+        -------
+        bootstrap : float32 (bootstrap, V)
+            Deviations from the model's own `direction @ weight`.
+        permuted : float32 (permuted, V)
+            The value itself, as images change places.
+        """
+        signs = self._signs(bootstrap, seed)
+        order = self._orders(permuted, seed)
+        out = torch.empty(bootstrap + permuted, len(self.columns))
+        alphas, sizes = torch.unique_consecutive(self.model.alpha[self.columns], return_counts=True)
+        kernels, leverage = self._kernels(as_tensor(direction), alphas)
+        start = 0
+        for a, size in enumerate(sizes.tolist()):
+            inflated = kernels[:, a] / (1 - leverage[:, a])
+            rows = torch.cat([signs * inflated, kernels[:, a][order]])
+            self._multiply(rows, bootstrap, slice(start, start + size), out)
+            start += size
+        back = torch.empty_like(out)
+        back[:, self.columns] = out
+        return back[:bootstrap], back[bootstrap:]
+
+    def _multiply(self, rows: Tensor, bootstrap: int, part: slice, out: Tensor) -> None:
+        """`rows @ responses` of the voxels of one alpha; residuals for the first `bootstrap`."""
+        vectors, weight = self.model.basis.vectors, self.model.weight
+        fitted = (rows[:bootstrap] @ self.scores) @ vectors.T
+        step = max(1, PIECE // len(self.scores))
+        for start in range(part.start, part.stop, step):
+            piece = slice(start, min(start + step, part.stop))
+            out[:, piece] = rows @ self.responses[:, piece].float()
+            out[:bootstrap, piece] -= fitted @ weight[:, self.columns[piece]]
+
+    def _kernels(self, direction: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
+        """Equivalent weights of the images and their leverages, each (N, number of alphas)."""
+        basis = self.model.basis
+        weights = row_weights(self.counts.numpy())[:, None]
+        shrink = basis.shrink(alphas)
+        kernels = weights * (self.scores @ (shrink * (basis.vectors.T @ direction)[:, None]))
+        leverage = weights * (self.scores.square() @ shrink + 1 / len(weights))
+        return kernels, leverage.clamp(max=LARGEST_LEVERAGE)
+
+    def _signs(self, draws: int, seed: int) -> Tensor:
+        signs = rng(seed, "wild bootstrap").integers(0, 2, (draws, len(self.counts))) * 2 - 1
+        return torch.from_numpy(signs.astype(np.float32))
+
+    def _orders(self, draws: int, seed: int) -> Tensor:
+        """Permutations of the images within equal numbers of repeats, int64 (draws, N)."""
+        random = rng(seed, "permuted images")
+        counts = self.counts.numpy()
+        strata = [np.flatnonzero(counts == count) for count in np.unique(counts)]
+        orders = np.tile(np.arange(len(counts)), (draws, 1))
+        for rows in strata:
+            orders[:, rows] = random.permuted(np.tile(rows, (draws, 1)), axis=1)
+        return torch.from_numpy(orders)
