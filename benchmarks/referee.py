@@ -3,7 +3,7 @@
     python benchmarks/referee.py OUT
 
 On one simulated brain: both pipelines together, each alone, and ridge; the controls of
-docs/controls.md beside the first; and two cheats made from its own pictures. `misaligned` shows
+docs/evaluate.md beside the first; and two cheats made from its own pictures. `misaligned` shows
 every picture under the next image's name. `picked` publishes, of each image's candidates, the one
 most like the true image. All stand in one report, OUT/report.html. Prints the table, every claim of
 `CLAIMS`, which were written down before the first run, and what was called out; ends with exit code

@@ -67,7 +67,7 @@ def check_control(name: str, folder: Folder) -> None:
         raise UsageProblem(
             f"the pictures are {told}, which is not what {name!r} means",
             where=f"--control {name}={folder.path}",
-            fix="see docs/controls.md for the names with a meaning",
+            fix="see docs/evaluate.md for the names with a meaning",
         )
 
 
