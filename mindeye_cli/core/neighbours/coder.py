@@ -102,8 +102,28 @@ class Lists:
         # The coder is kept because its centroids are pointed to from C++.
         self._lists, self._coder = lists, coder
 
+    @property
+    def inverted(self) -> Any:
+        """faiss' own view of the lists."""
+        return self._lists.invlists
+
+    def sizes(self) -> list[int]:
+        """Codes in every list."""
+        return [self.inverted.list_size(number) for number in range(self.inverted.nlist)]
+
+    def look_into(self, other: Any) -> None:
+        """Search other inverted lists of the same codes, which the caller keeps alive."""
+        self._lists.replace_invlists(other, False)
+
     def search(
-        self, rotated: Floats, lists: Ints, distances: Floats, count: int, mask: Mask | None
+        self,
+        rotated: Floats,
+        lists: Ints,
+        distances: Floats,
+        count: int,
+        mask: Mask | None,
+        *,
+        places: bool = False,
     ) -> tuple[Floats, Ints]:
         """Candidates by their codes.
 
@@ -115,6 +135,8 @@ class Lists:
             R.
         mask : bool array, optional
             Ids that may be found.
+        places : bool
+            Name a code by its list and its place there, `list << 32 | place`, not by its id.
 
         Returns
         -------
@@ -142,7 +164,7 @@ class Lists:
             faiss.swig_ptr(np.ascontiguousarray(distances)),
             faiss.swig_ptr(found),
             faiss.swig_ptr(ids),
-            False,
+            places,
             parameters,
         )
         found[ids < 0] = np.inf

@@ -18,6 +18,7 @@ from mindeye_cli.core.neighbours.coder import Coder, Lists, load_coder
 from mindeye_cli.core.neighbours.collection import Collection, Floats, Ints
 from mindeye_cli.core.neighbours.exact import Mask, best, scan
 from mindeye_cli.core.neighbours.manifest import INDEX, LISTS, PARTS, SHARED, read_manifest
+from mindeye_cli.core.neighbours.stack import Stack
 from mindeye_cli.core.neighbours.truth import MARGIN, Doubles, rank, rescore
 from mindeye_cli.core.threads import apply_threads
 from mindeye_store.errors import InvalidInput
@@ -76,6 +77,14 @@ class Opened:
             file = self.index / PARTS / self.manifest.parts[part].name / LISTS
             self._lists[part] = self.coder.open_lists(file)
         return self._lists[part]
+
+    @cached_property
+    def stack(self) -> Stack:
+        """All parts' inverted lists as one."""
+        parts = [self.lists(part) for part in range(len(self.places))]
+        file = self.index / PARTS / self.manifest.parts[0].name / LISTS
+        starts = [self.span(part).start for part in range(len(parts))]
+        return Stack(parts, self.coder.open_lists(file), np.array(starts, np.int64))
 
     def span(self, part: int) -> slice:
         """The positions of one part's rows."""
@@ -220,12 +229,16 @@ def _probed(
     count = max(setting.candidates, k)
     rotated = opened.coder.rotate(queries)
     lists, distances = opened.coder.near_lists(rotated, setting.lists)
-    tasks = [
-        (opened.source, p, rotated, lists, distances, count, _slice(opened, p, mask)) for p in parts
-    ]
-    found = list(run(probe_part, tasks))
-    codes = -np.concatenate([d for d, _ in found], axis=1)
-    positions = best(codes, np.concatenate([p for _, p in found], axis=1), count)[1]
+    if run is embedded and mask is None and 1 < len(parts) == len(opened.places):
+        positions = opened.stack.search(rotated, lists, distances, count)[1]
+    else:
+        tasks = [
+            (opened.source, p, rotated, lists, distances, count, _slice(opened, p, mask))
+            for p in parts
+        ]
+        found = list(run(probe_part, tasks))
+        codes = -np.concatenate([d for d, _ in found], axis=1)
+        positions = best(codes, np.concatenate([p for _, p in found], axis=1), count)[1]
     scores = rescore(opened.collection, queries, positions)
     return best(scores, positions, k)[1]
 
