@@ -27,8 +27,8 @@ def throughput(
     ) as cluster, Client(cluster):  # fmt: skip
         index = work / "cluster"
         shutil.rmtree(index, ignore_errors=True)
-        opened = open_index(work / "ivf")
-        shutil.copytree(work / "ivf" / "shared", index / "shared")
+        opened = open_index(work / "parts")
+        shutil.copytree(work / "parts" / "shared", index / "shared")
         plan, parts = opened.manifest.plan, opened.manifest.parts
         tasks = [(index, opened.root, plan, part.name, part.shards) for part in parts]
         with runner(cluster.scheduler_address) as run:
@@ -37,7 +37,7 @@ def throughput(
             start = time.perf_counter()
             list(run(build_part, tasks))
             taken = time.perf_counter() - start
-        (index / "plan.json").write_bytes((work / "ivf" / "plan.json").read_bytes())
+        (index / "plan.json").write_bytes((work / "parts" / "plan.json").read_bytes())
         options = IndexOptions(
             source=opened.root, index=index, kind="ivf", scheduler=cluster.scheduler_address
         )

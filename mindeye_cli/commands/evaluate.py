@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -11,6 +11,10 @@ from mindeye_cli import options as shared
 from mindeye_cli import output
 from mindeye_cli.lazy import command_app
 from mindeye_store.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from mindeye_cli.evaluate.options import Options
+    from mindeye_cli.evaluate.pictures import Protocol
 
 app = command_app()
 
@@ -48,15 +52,9 @@ def evaluate(
     seed: shared.Seed = 0,
     overwrite: shared.Overwrite = False,
 ) -> None:
-    """Score reconstructions, with intervals and controls; --shard shares out the folders."""
-    from typing import cast
-
+    """Score reconstructions, with intervals and controls."""
     from mindeye_cli.core.atomic import refuse_existing
     from mindeye_cli.evaluate.options import Options
-    from mindeye_cli.evaluate.pictures import Protocol
-    from mindeye_cli.evaluate.run import evaluate as run
-    from mindeye_cli.evaluate.sources import Stimuli
-    from mindeye_cli.evaluate.tables import collect
     from mindeye_cli.settings import user_folder
 
     options = Options(
@@ -66,17 +64,26 @@ def evaluate(
         controls=dict(_named_folder(text) for text in control or ()),
         panel=panel,
         runs=tuple(runs or ()),
-        protocol=cast(Protocol, protocol),
+        protocol=cast("Protocol", protocol),
         keep=user_folder("cache") / "features",
         overwrite=overwrite,
         seed=seed,
     )
     if csv is not None:
         refuse_existing(csv, overwrite)
-    done = list[tuple[str, Path]]()
-    stimuli = Stimuli(store, images)
     index, count = shared.parse_shard(shard)
-    for folder in recon[index::count]:
+    _evaluate(recon[index::count], options, csv)
+
+
+def _evaluate(folders: list[Path], options: Options, csv: Path | None) -> None:
+    """Score and print one folder after the other; the true images are read once."""
+    from mindeye_cli.evaluate.run import evaluate as run
+    from mindeye_cli.evaluate.sources import Stimuli
+    from mindeye_cli.evaluate.tables import collect
+
+    done = list[tuple[str, Path]]()
+    stimuli = Stimuli(options.store, options.images)
+    for folder in folders:
         outcome = run(folder, options, stimuli)
         output.emit("evaluate", outcome, human=_table(folder, outcome.values))
         done.append((str(folder), outcome.outputs[0]))

@@ -76,13 +76,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     folder = open_folder(recon)
     refuse_ceiling(folder)
     target = folder.home / FILE
-    truth = stimuli.of(folder)
-    recons = reconstructions(folder, truth.ids)
-    beside = {
-        name: _under(options, _control(name, path, folder, truth.ids))
-        for name, path in options.controls.items()
-    }
-    truth, recons = _under(options, truth), _under(options, recons)
+    truth, recons, beside = _pictures(options, folder, stimuli)
     identity = _identity(options, recons, truth, beside)
     fingerprint = of_json(identity)
     done = _finished(target, fingerprint, options.overwrite)
@@ -149,6 +143,19 @@ def _about(options: Options, folder: Folder, truth: Pictures) -> dict[str, Any]:
 def _origin(stimuli: Stimuli, folder: Folder) -> dict[str, Any]:
     kind = "images" if stimuli.images is not None else "store"
     return {"stimuli": {"kind": kind, "path": str(stimuli.path(folder).resolve())}}
+
+
+def _pictures(
+    options: Options, folder: Folder, stimuli: Stimuli
+) -> tuple[Pictures, Pictures, dict[str, Pictures]]:
+    """The true images, the reconstructions and the controls, in one order."""
+    truth = stimuli.of(folder)
+    recons = reconstructions(folder, truth.ids)
+    beside = {
+        name: _under(options, _control(name, path, folder, truth.ids))
+        for name, path in options.controls.items()
+    }
+    return _under(options, truth), _under(options, recons), beside
 
 
 def _under(options: Options, pictures: Pictures) -> Pictures:

@@ -101,21 +101,14 @@ def compare(
         Which of the run's subjects is not said, or it has none of that name.
     """
     info = read_run(run)
-    if info.kind not in OUTPUT:
-        raise InvalidInput(
-            f"a {info.kind} run has no embedding to retrieve with",
-            where=str(run),
-            fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
-        )
+    _check_kind(run, info)
     source = subject_of_run(store, run, info, subject)
     targets = store.target(info.space)
     _check_targets(run, info, targets)
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows, store)
     model = load_run(run, source.name)
-    centre = None
-    if info.kind == "ridge":
-        centre = _centre(model, store, source, targets)
+    centre = _centre(model, store, source, targets) if info.kind == "ridge" else None
     images, names = targets.read(trials.image_rows), store.images.ids
     found = []
     for mask in kept:
@@ -133,6 +126,15 @@ def compare(
             )
         )
     return found
+
+
+def _check_kind(run: Path, info: RunInfo) -> None:
+    if info.kind not in OUTPUT:
+        raise InvalidInput(
+            f"a {info.kind} run has no embedding to retrieve with",
+            where=str(run),
+            fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
+        )
 
 
 def _check_targets(run: Path, info: RunInfo, targets: Any) -> None:
@@ -182,16 +184,18 @@ def _embed(
     """Embeddings (r, ...) and the image position of each row."""
     output = OUTPUT[kind]
     positions = np.arange(len(trials.image_rows), dtype=np.int64)
-    dropped = np.zeros(model.n_voxels, dtype=bool) if kept is None else ~kept
     if average == "voxels":
-        voxels = average_trials(source, trials)
-        voxels[:, dropped] = 0
+        voxels = _without(average_trials(source, trials), kept)
         return model.predict(voxels, outputs=(output,))[output], positions
-    voxels = np.array(source.voxels.read(trials.trial_rows), dtype=np.float32)
-    voxels[:, dropped] = 0
+    voxels = _without(np.array(source.voxels.read(trials.trial_rows), dtype=np.float32), kept)
     each = model.predict(voxels, outputs=(output,))[output]
     if average == "none":
         return each, trials.groups
     means = np.add.reduceat(each.astype(np.float64), trials.starts[:-1], axis=0)
     counts = trials.counts.reshape(-1, *([1] * (each.ndim - 1)))
     return means / counts, positions
+
+
+def _without(voxels: NDArray[np.float32], kept: Mask | None) -> NDArray[np.float32]:
+    """The responses with 0, a voxel's mean, in place of what is not kept."""
+    return voxels if kept is None else np.where(kept, voxels, np.float32(0))

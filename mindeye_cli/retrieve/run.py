@@ -102,6 +102,19 @@ def retrieve_pool(
         done = _finished(fingerprint, out, pictures)
         if done is not None:
             return done
+    compared, values = _score(opened, run, options)
+    table = image_table(compared, options.seed)
+    if out is not None:
+        document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **values}
+        document.update(store=str(store.resolve()), environment=environment(), images=table)
+        write_json(out, {**document, "fingerprint": fingerprint})
+    if pictures is not None:
+        write_grid(pictures, opened.images, table)
+    return Outcome(outputs=_paths(out, pictures), values=values)
+
+
+def _score(opened: Any, run: Path, options: PoolOptions) -> tuple[Comparison, dict[str, Any]]:
+    """What was compared and its scores, beside random voxels' where areas are named."""
     source = opened.subject(subject_name(opened, run, read_run(run), options.subject))
     kept = kept_voxels(source, options.keep_rois, options.drop_rois)
     controls = [] if kept is None else matched_voxels(source, kept, CONTROLS, options.seed)
@@ -120,14 +133,7 @@ def retrieve_pool(
         pools = (options.pool, options.draws, options.seed)
         matched = "number" if source.ncsnr is None else "number and noise-ceiling SNR"
         values["readout"] = readout_values(areas, kept, random, pools, matched)
-    table = image_table(compared, options.seed)
-    if out is not None:
-        document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **values}
-        document.update(store=str(store.resolve()), environment=environment(), images=table)
-        write_json(out, {**document, "fingerprint": fingerprint})
-    if pictures is not None:
-        write_grid(pictures, opened.images, table)
-    return Outcome(outputs=_paths(out, pictures), values=values)
+    return compared, values
 
 
 def with_published_names(outcome: Outcome) -> Outcome:

@@ -30,6 +30,9 @@ KMEANS_ROUNDS = 10
 # From here on centroids are found through a graph: comparing with all of them costs too much.
 GRAPH_LISTS = 2**14
 GRAPH_LINKS = 32
+# Bits of a query's numbers when codes are compared. A bit costs as much as all the rest of a
+# comparison, and two find 99.6 % of what four find: candidates are scored again from the rows.
+QUERY_BITS = 2
 
 
 class Coder:
@@ -154,7 +157,7 @@ class Lists:
             choice["sel"] = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
         rabitq = isinstance(self._lists, faiss.IndexIVFRaBitQ)
         kind = faiss.IVFRaBitQSearchParameters if rabitq else faiss.SearchParametersIVF
-        parameters = kind(**choice)
+        parameters = kind(**choice, qb=QUERY_BITS) if rabitq else kind(**choice)
         # The wrapper of this function takes no parameters.
         self._lists.search_preassigned_c(
             len(asked),
