@@ -32,7 +32,7 @@ OFF_MANIFOLD_COSINE = 0.8
 FIRST_LISTS, FIRST_CANDIDATES = 4, 4  # candidates a result
 MOST_CANDIDATES = 16384
 # Scoring one candidate from its shard takes as long as comparing so many codes.
-CODES_A_CANDIDATE = 80
+CODES_A_CANDIDATE = 40
 # The truth is an exact scan, so it is found in some parts alone once there are many.
 CHECK_ROWS = 2_000_000
 
@@ -51,6 +51,9 @@ class Recall:
 
     mean: float
     low: float
+
+
+Measured = tuple[Setting, dict[str, Recall]]
 
 
 def check_queries(opened: Opened, own: Floats | None) -> dict[str, Asked]:
@@ -146,40 +149,54 @@ def _search_further(
     k: int,
     target: float,
     parts: Sequence[int],
-) -> tuple[Setting, dict[str, Recall]]:
-    """Double the lists or the candidates, whichever gains more, until the target is reached."""
+) -> Measured:
+    """Double the lists or the candidates, whichever gains more, until the target is reached.
+
+    Then take a quarter of either back, as long as the target holds.
+    """
     plan, rows = opened.manifest.plan, len(opened.collection)
     most = min(rows, MOST_CANDIDATES)
 
-    def measure(lists: int, candidates: int) -> tuple[Setting, dict[str, Recall]]:
+    def measure(lists: int, candidates: int) -> Measured:
         setting = Setting(lists=min(lists, plan.lists), candidates=min(candidates, most))
         found = {
             name: _recall(opened, a, truth[name], k, setting, parts) for name, a in asked.items()
         }
-        logger.info(
-            "%d nearest, %d lists, %d candidates: recall %s",
-            k,
-            setting.lists,
-            setting.candidates,
-            ", ".join(f"{name} {entry.mean:.3f}" for name, entry in found.items()),
-        )
+        _log(k, setting, found)
         return setting, found
 
-    now = measure(FIRST_LISTS, FIRST_CANDIDATES * k)
-    while _worst(now) < target:
-        setting = now[0]
-        steps = []
-        if setting.lists < plan.lists:
-            steps.append(measure(2 * setting.lists, setting.candidates))
-        if setting.candidates < most:
-            steps.append(measure(setting.lists, 2 * setting.candidates))
-        if not steps:
-            break
+    def cheapest(steps: list[Measured]) -> Measured | None:
         enough = [step for step in steps if _worst(step) >= target]
-        if enough:
-            return min(enough, key=lambda step: _cost(step[0], rows / plan.lists))
+        return min(enough, key=lambda step: _cost(step[0], rows / plan.lists), default=None)
+
+    now = measure(FIRST_LISTS, FIRST_CANDIDATES * k)
+    found = cheapest([now])
+    while found is None:
+        steps = []
+        if now[0].lists < plan.lists:
+            steps.append(measure(2 * now[0].lists, now[0].candidates))
+        if now[0].candidates < most:
+            steps.append(measure(now[0].lists, 2 * now[0].candidates))
+        if not steps:
+            return now
+        found = cheapest(steps)
         now = max(steps, key=_worst)
-    return now
+    step: Measured | None = found
+    while step is not None:
+        found, (lists, candidates) = step, (step[0].lists, step[0].candidates)
+        fewer = [(max(1, lists * 3 // 4), candidates), (lists, max(k, candidates * 3 // 4))]
+        step = cheapest([measure(*pair) for pair in fewer if pair != (lists, candidates)])
+    return found
+
+
+def _log(k: int, setting: Setting, found: Mapping[str, Recall]) -> None:
+    logger.info(
+        "%d nearest, %d lists, %d candidates: recall %s",
+        k,
+        setting.lists,
+        setting.candidates,
+        ", ".join(f"{name} {entry.mean:.3f}" for name, entry in found.items()),
+    )
 
 
 def _cost(setting: Setting, rows_a_list: float) -> float:
@@ -187,7 +204,7 @@ def _cost(setting: Setting, rows_a_list: float) -> float:
     return setting.lists * rows_a_list + CODES_A_CANDIDATE * setting.candidates
 
 
-def _worst(measured: tuple[Setting, Mapping[str, Recall]]) -> float:
+def _worst(measured: Measured) -> float:
     return min(entry.low for entry in measured[1].values())
 
 

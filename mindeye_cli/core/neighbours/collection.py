@@ -70,17 +70,23 @@ class Collection:
         return self._unit(self._mapped(place)[1].index_select(0, torch.from_numpy(rows)).float())
 
     def gather(self, positions: Ints) -> Tensor:
-        """Rows at any positions, float32 (m, D)."""
-        places, rows = self.locate(positions)
-        chosen = np.unique(places)
-        if len(chosen) == 1:
-            return self.picked(int(chosen[0]), rows)
+        """Rows at any positions, float32 (m, D); read in their order, fastest where it is given."""
+        order = np.argsort(positions, kind="stable")
+        ascending = positions[order]
+        cuts = np.searchsorted(ascending, self.starts)
+        chosen = np.flatnonzero(np.diff(cuts))
         kept = torch.float16 if self._half(chosen) else torch.float32
         out = torch.empty(len(positions), self.dim, dtype=kept)
-        for place in chosen:
-            at = np.flatnonzero(places == place)
-            found = self._mapped(int(place))[1].index_select(0, torch.from_numpy(rows[at]))
-            out.index_copy_(0, torch.from_numpy(at), found.to(kept))
+        for place in chosen.tolist():
+            part = slice(int(cuts[place]), int(cuts[place + 1]))
+            rows = torch.from_numpy(ascending[part] - self.starts[place])
+            held = self._mapped(place)[1]
+            if held.dtype == kept:
+                torch.index_select(held, 0, rows, out=out[part])
+            else:
+                out[part] = held.index_select(0, rows)
+        if (np.diff(order) != 1).any():
+            out = out.index_select(0, torch.from_numpy(np.argsort(order)))
         return self._unit(out.float())
 
     def _half(self, places: Ints) -> bool:

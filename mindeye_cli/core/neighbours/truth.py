@@ -37,12 +37,12 @@ def rescore(collection: Collection, queries: Floats, positions: Ints) -> Floats:
         -inf where there is none.
     """
     out = np.empty(positions.shape, np.float32)
-    step = max(1, CANDIDATES_AT_ONCE // max(1, positions.shape[1]))
-    for low in range(0, len(queries), step):
-        part = positions[low : low + step]
-        rows = collection.gather(np.maximum(part, 0).ravel()).view(*part.shape, -1)
-        asked = torch.from_numpy(queries[low : low + step])[:, :, None]
-        out[low : low + step] = torch.bmm(rows, asked)[:, :, 0].numpy()
+    for query, asked in enumerate(torch.from_numpy(queries)):
+        order = np.argsort(positions[query])
+        for low in range(0, len(order), CANDIDATES_AT_ONCE):
+            part = order[low : low + CANDIDATES_AT_ONCE]
+            rows = collection.gather(np.maximum(positions[query, part], 0))
+            out[query, part] = (rows @ asked).numpy()
     out[positions < 0] = -np.inf
     return out
 
