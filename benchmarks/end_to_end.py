@@ -32,6 +32,7 @@ from mindeye_cli.app import main as command_line
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.core.scenes import render, sample_scene, simulation_seed
 from mindeye_cli.core.stats import mean_interval
+from mindeye_cli.core.trials import image_trials
 from mindeye_store import open_store
 
 POOLED, TOKENS = "scene-clip:pooled", "scene-clip:tokens"
@@ -50,7 +51,7 @@ def write_scenes(folder: Path, count: int) -> None:
             Image.fromarray(render(sample_scene(simulation_seed(OTHERS, index)))).save(path)
 
 
-def train(folder: Path, seed: int, images: int, test: int) -> list[int]:
+def train(folder: Path, seed: int, images: int, test: int) -> NDArray[np.int64]:
     """A store and two runs of one seed; the store's rows of the test images."""
     store = folder / "store.zarr"
     size = ("--images", images, "--test", test, "--seed", seed)
@@ -60,16 +61,14 @@ def train(folder: Path, seed: int, images: int, test: int) -> list[int]:
         mindeye("prepare", "targets", store, "--space", space)
         run = (store, folder / name, "--subject", "subj01", "--space", space)
         mindeye("train", "high-level", *run, "--set", f"seed={seed}")
-    subject = open_store(store).subject("subj01")
-    rows = np.unique(np.asarray(subject.image_rows)[np.asarray(subject.split) == 1])
-    return [int(row) for row in rows]
+    return image_trials(open_store(store).subject("subj01"), "test").image_rows
 
 
-def write_test(folder: Path, store: Path, rows: list[int]) -> None:
+def write_test(folder: Path, store: Path, rows: NDArray[np.int64]) -> None:
     """The test images as the store holds them."""
     images = open_store(store).images
     folder.mkdir(parents=True, exist_ok=True)
-    for row, pixels in zip(rows, images.read(np.array(rows)), strict=True):
+    for row, pixels in zip(rows, images.read(rows), strict=True):
         if not (folder / f"{images.ids[row]}.png").exists():
             Image.fromarray(np.asarray(pixels)).save(folder / f"{images.ids[row]}.png")
 

@@ -110,17 +110,17 @@ def compare(
     model = load_run(run, source.name)
     centre = _centre(model, store, source, targets) if info.kind == "ridge" else None
     images, names = targets.read(trials.image_rows), store.images.ids
+    ids = [names[row] for row in trials.image_rows]
     found = []
     for mask in kept:
         brain, image_of_row = _embed(model, info.kind, source, trials, average, mask)
-        if not np.isfinite(brain).all():
-            raise InvalidInput("the run's predictions are not finite", where=str(run))
+        _check_finite(run, brain)
         found.append(
             Comparison(
                 similarity=cosine(brain, images, centre),
                 image_of_row=image_of_row,
                 image_rows=trials.image_rows,
-                ids=[names[row] for row in trials.image_rows],
+                ids=ids,
                 info=info,
                 subject=source.name,
             )
@@ -135,6 +135,11 @@ def _check_kind(run: Path, info: RunInfo) -> None:
             where=str(run),
             fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
         )
+
+
+def _check_finite(run: Path, brain: NDArray[np.floating]) -> None:
+    if not np.isfinite(brain).all():
+        raise InvalidInput("the run's predictions are not finite", where=str(run))
 
 
 def _check_targets(run: Path, info: RunInfo, targets: Any) -> None:
