@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from report.pages import crowded
-from retrieve.study import HOSTILE
+from retrieve.study import HOSTILE, build
 
 from mindeye_cli.report.sections.published import read
 from mindeye_cli.report.verdict import verdict
@@ -115,6 +115,18 @@ def test_latex_is_balanced_and_compiles_where_it_can(made: Path, tmp_path: Path)
     if shutil.which("pdflatex"):
         command = ["pdflatex", "-halt-on-error", "-interaction=batchmode", str(file)]
         assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+
+
+def test_pictures_of_nsd_come_with_its_agreement(
+    made: Path, call_cli: Callable, tmp_path: Path
+) -> None:
+    study, out = build(tmp_path, source="NSD"), tmp_path / "report.html"
+    scores = tmp_path / "retrieval.json"
+    assert call_cli("retrieve", "pool", study.store, study.run, "--out", scores).code == 0
+    assert call_cli("report", scores, "--out", out).code == 0
+    reminder = "has agreed to its data access agreement"
+    assert reminder in Words(out.read_text(encoding="utf-8")).text
+    assert reminder not in made.read_text(encoding="utf-8")
 
 
 def test_verdict_needs_the_whole_interval_beyond_the_hardest_control() -> None:

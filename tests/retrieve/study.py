@@ -27,7 +27,9 @@ class Study:
     test: np.ndarray
 
 
-def build(folder: Path, *, train: int = 60, test: int = 12, noise: float = 0.5) -> Study:
+def build(
+    folder: Path, *, train: int = 60, test: int = 12, noise: float = 0.5, source: str | None = None
+) -> Study:
     """Voxels linear in the targets plus noise; image 0 of the test set has a hostile id."""
     draw = np.random.default_rng(0)
     n = train + test
@@ -52,7 +54,8 @@ def build(folder: Path, *, train: int = 60, test: int = 12, noise: float = 0.5) 
         "roi/areas": (np.arange(VOXELS) // 10 + 1).astype(np.int16),
     }
     labels = {"areas": {"1": "A", "2": "B", "3": "C"}}
-    _bundle(store, "subjects/s1", arrays, {"roi_labels": labels})
+    known = {"SourceDatasets": [{"id": source}]} if source else {}
+    _bundle(store, "subjects/s1", arrays, {"roi_labels": labels, **known})
     attrs = {"space": SPACE, "norm": "raw", "fingerprint": "encoder"}
     _bundle(store, f"targets/{SPACE}/0000", {"rows": latent + 2.0}, attrs)
     means = values.reshape(n, REPEATS, VOXELS).mean(axis=1)[test:]
