@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindeye_cli.reconstruct.options import Options, read_ids
@@ -27,6 +27,7 @@ def items_of(rows: list[int], seed: int = 0, candidates: int = 2) -> tuple:
     return make_items(ids, rows, [None] * len(rows), candidates=candidates, seed=seed)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=8, unique=True))
 def test_an_image_keeps_its_seeds_whatever_else_is_asked_for(rows: list[int]) -> None:
     alone = {item.image_row: item.seeds for row in rows for item in items_of([row])}
