@@ -102,16 +102,15 @@ def compare(
     """
     info = read_run(run)
     _check_kind(run, info)
-    source = subject_of_run(store, run, info, subject)
-    targets = store.target(info.space)
+    source, targets = subject_of_run(store, run, info, subject), store.target(info.space)
     _check_targets(run, info, targets)
     trials = image_trials(source, "test" if split == "test" else "train")
     refuse_trained_images(run, info, split, trials.image_rows, store)
     model = load_run(run, source.name)
     centre = _centre(model, store, source, targets) if info.kind == "ridge" else None
-    images, names = targets.read(trials.image_rows), store.images.ids
-    ids = [names[row] for row in trials.image_rows]
-    found = []
+    images = targets.read(trials.image_rows)
+    ids = [store.images.ids[row] for row in trials.image_rows]
+    found = list[Comparison]()
     for mask in kept:
         brain, image_of_row = _embed(model, info.kind, source, trials, average, mask)
         _check_finite(run, brain)
