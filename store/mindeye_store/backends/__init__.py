@@ -1,1 +1,1 @@
-"""How rows are read: zarr by default, RAM for what fits, TensorStore when it is installed."""
+"""How rows are read: RAM for what fits, else in place; zarr for compressed arrays; a map or TensorStore when asked."""
