@@ -5,9 +5,9 @@
 The same rows lie in a STORE, in WebDataset tars, in HDF5 and in zarr arrays made with zarr's own
 defaults (one row a chunk, uncompressed; and 128 rows a shard). Every reader is compared with the
 source, byte for byte, before it is timed. In every round all readers take the same batches, in an
-order drawn anew; a table gives medians over rounds. `evicted` asks the kernel to drop the pages of
-all files before each reader (posix_fadvise DONTNEED, which needs no rights; what a hypervisor
-caches stays). WebDataset reads in order, its best case: it has no random access.
+order drawn anew; the table gives medians over all batches. `evicted` asks the kernel to drop the
+pages of all files before each reader (posix_fadvise DONTNEED, which needs no rights; what a
+hypervisor caches stays). WebDataset reads in order, its best case: it has no random access.
 
 `auto, in RAM` is what `--reader auto` takes when a quarter of the free memory holds an array, after
 its first pass; that pass is told apart. `auto, larger` is what it takes otherwise.
@@ -143,11 +143,11 @@ def measure(all_entries: list[Entry], rows: int, rounds: int, batches: int) -> d
                 else:
                     for batch in asked:
                         entry.read(batch)
-                begin = time.perf_counter()
                 for batch in asked:
+                    begin = time.perf_counter()
                     entry.read(batch)
-                rate = BATCH * batches / (time.perf_counter() - begin)
-                rates.setdefault(entry.name, {}).setdefault(state, []).append(rate)
+                    rate = BATCH / (time.perf_counter() - begin)
+                    rates.setdefault(entry.name, {}).setdefault(state, []).append(rate)
     return {
         name: {state: statistics.median(each) for state, each in states.items()}
         for name, states in rates.items()

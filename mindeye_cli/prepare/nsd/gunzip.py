@@ -1,4 +1,4 @@
-"""A forward-only stream of a gzip file, read in blocks large enough for threads to run side by side.
+"""A forward-only stream of a gzip file, in blocks so large that threads can run side by side.
 
 Python's own `gzip` asks zlib for 8 KiB at a time and holds the interpreter's lock in between; here
 the lock is free while a block is inflated. Intel's ISA-L, where the package `isal` is installed,

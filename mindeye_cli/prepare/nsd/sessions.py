@@ -25,6 +25,7 @@ from mindeye_cli.core.fingerprint import of_array, of_json
 from mindeye_cli.core.jsonable import to_jsonable
 from mindeye_cli.core.machine import processors
 from mindeye_cli.core.progress import track
+from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.core.threads import thread_count
 from mindeye_cli.prepare.nsd.betas import BetaSeries, percent_signal
 from mindeye_cli.prepare.nsd.volumes import Mask
@@ -36,7 +37,7 @@ MOST_THREADS = 8
 
 
 class _Stopped(Exception):
-    """Another session failed, or the user wants to stop."""
+    """Another session failed, or the user pressed Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +77,35 @@ class SessionCache:
         self.folder, self.mask = folder, mask
         self._mask_print = of_array(np.c_[mask.ijk, np.broadcast_to(mask.shape, mask.ijk.shape)])
 
-    def fill(self, series: dict[int, BetaSeries]) -> CutSessions:
+    def fill(self, series: dict[int, BetaSeries], stop: StopFlag) -> CutSessions:
         """Cut every session that is not there yet, several at once, then open all of them.
 
         Parameters
         ----------
         series : dict of int to BetaSeries
             By session, in the order of the trials.
+        stop : StopFlag
+            No session is begun once it is set.
 
         Raises
         ------
         InvalidInput
             A session's file is damaged; the sessions that were whole by then are kept.
+        Requeue
+            A stop signal came; sessions that had begun were ended.
         """
         todo = [number for number in series if not self._holds(number, series[number])]
         volumes = sum(series[number].n_volumes for number in todo)
         most = thread_count() or min(processors(), MOST_THREADS)
-        lock, stopped = Lock(), Event()
+        lock, failed = Lock(), Event()
 
         def cut(number: int) -> None:
-            self._keep(number, series[number], series[number].read(self.mask, advance))
+            if not stop.is_set:
+                self._keep(number, series[number], series[number].read(self.mask, advance))
 
         def advance(count: int) -> None:
             with lock:
-                if stopped.is_set():
+                if failed.is_set():
                     raise _Stopped
                 bar.advance(count)
 
@@ -111,9 +117,10 @@ class SessionCache:
                 for _ in pool.map(cut, todo):
                     pass
             except BaseException:
-                stopped.set()
+                failed.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        stop.raise_requeue(str(self.folder))
         return CutSessions([np.load(self._values(number), mmap_mode="r") for number in series])
 
     def remove(self) -> None:

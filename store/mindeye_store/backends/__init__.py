@@ -1,1 +1,1 @@
-"""How rows are read: RAM for what fits, else in place; zarr for compressed arrays; a map or TensorStore when asked."""
+"""How rows are read: from RAM, in place, or through zarr; by a map or TensorStore when asked."""
