@@ -48,6 +48,12 @@ Overwrite = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check the inputs and print the plan; write nothing.")
 ]
+Reader = Annotated[
+    str,
+    typer.Option(
+        "--reader", help="auto, preload, map, direct, zarr or tensorstore: how rows are read."
+    ),
+]
 Weights = Annotated[
     Path | None, typer.Option("--weights", metavar="PATH", help="Local weights to use.")
 ]

@@ -42,6 +42,7 @@ def high_level(
     config: shared.Config = None,
     overrides: shared.Set = None,
     resume: Resume = "auto",
+    reader: shared.Reader = "auto",
     dry_run: shared.DryRun = False,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -49,7 +50,7 @@ def high_level(
     from mindeye_cli.train.networks import train_high_level
 
     request = _request(
-        store, run, subject, space, preset, config, overrides, resume, dry_run, overwrite
+        store, run, subject, space, preset, config, overrides, resume, reader, dry_run, overwrite
     )
     _emit("train high-level", _recorded(request, train_high_level))
 
@@ -64,6 +65,7 @@ def low_level(
     config: shared.Config = None,
     overrides: shared.Set = None,
     resume: Resume = "auto",
+    reader: shared.Reader = "auto",
     dry_run: shared.DryRun = False,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -71,7 +73,7 @@ def low_level(
     from mindeye_cli.train.networks import train_low_level
 
     request = _request(
-        store, run, subject, space, preset, config, overrides, resume, dry_run, overwrite
+        store, run, subject, space, preset, config, overrides, resume, reader, dry_run, overwrite
     )
     _emit("train low-level", _recorded(request, train_low_level))
 
@@ -90,6 +92,7 @@ def ridge(
         typer.Option("--cv", help="image: also predict every image with itself left out."),
     ] = None,
     resume: Resume = "auto",
+    reader: shared.Reader = "auto",
     dry_run: shared.DryRun = False,
     overwrite: shared.Overwrite = False,
 ) -> None:
@@ -99,7 +102,7 @@ def ridge(
     # The option is one more override, so that the saved configuration tells the whole run.
     chosen = [*(overrides or ()), *([] if cv is None else [f"cv={cv}"])]
     request = _request(
-        store, run, subject, space, preset, config, chosen, resume, dry_run, overwrite
+        store, run, subject, space, preset, config, chosen, resume, reader, dry_run, overwrite
     )
     _emit("train ridge", _recorded(request, train_ridge))
 
@@ -113,6 +116,7 @@ def _request(
     config: Path | None,
     overrides: list[str] | None,
     resume: str,
+    reader: str,
     dry_run: bool,
     overwrite: bool,
 ) -> TrainRequest:
@@ -129,6 +133,7 @@ def _request(
         config=config,
         overrides=tuple(overrides or ()),
         resume="auto" if resume == "auto" else "never",
+        reader=reader,
         dry_run=dry_run,
         overwrite=overwrite,
     )

@@ -76,7 +76,7 @@ def examine(*, folders: dict[str, Path], shipped: Path) -> dict[str, Check]:
     checks["offline"] = Check("ok", os.environ.get("HF_HUB_OFFLINE", "0") == "1")
     method = multiprocessing.get_start_method(allow_none=True)
     checks["start method"] = Check("ok", method or multiprocessing.get_all_start_methods()[0])
-    checks["processors"] = Check("ok", _processors())
+    checks["processors"] = Check("ok", processors())
     return checks
 
 
@@ -173,7 +173,8 @@ def _file_system(folder: Path) -> str | None:
     return best[1] if best else None
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many this process may use."""
     """Processors that this process may use, which a scheduler can make fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.core.signals import StopFlag
 from mindeye_store import Store
 
 
@@ -33,7 +34,9 @@ class Pictures(Protocol):
         """Pixels, uint8 (k, H, W, 3)."""
 
 
-def add_pictures(store: Store, pictures: Pictures, plan: dict[str, Any]) -> NDArray[np.int64]:
+def add_pictures(
+    store: Store, pictures: Pictures, plan: dict[str, Any], stop: StopFlag | None = None
+) -> NDArray[np.int64]:
     """Add the pictures that the store lacks.
 
     Returns
@@ -45,10 +48,18 @@ def add_pictures(store: Store, pictures: Pictures, plan: dict[str, Any]) -> NDAr
     ------
     InvalidInput
         The store has another picture under one of the names, or pictures of another size.
+    Requeue
+        A stop signal came; the same plan goes on after the last whole shard.
     """
+
+    def read(positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        if stop is not None:
+            stop.raise_requeue(str(store.path))
+        return pictures.read(positions)
+
     rows = store.add_images(
         pictures.ids,
-        pictures.read,
+        read,
         (*pictures.size, 3),
         captions=pictures.captions,
         records=pictures.records,

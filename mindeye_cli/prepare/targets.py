@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mindeye_cli.core.launch import rank, world_size
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.progress import track
+from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.models.encoders import Encoder
 from mindeye_cli.prepare.target_sources import Pick, Source, TargetOptions, target_sources
 from mindeye_store import Store, open_store, split_view
@@ -43,6 +44,8 @@ def prepare_targets(options: TargetOptions) -> Outcome:
         Targets of another encoder are there under this name.
     MissingResource
         The store has no images, or the encoder's weights are absent.
+    Requeue
+        A stop signal came; the shard in work was written first.
     """
     store = open_store(options.store)
     if not store.images.n:
@@ -54,8 +57,9 @@ def prepare_targets(options: TargetOptions) -> Outcome:
         _refuse_other(store, source.encoder)
     missing = any(store.missing_segments(source.encoder.space) for source in sources)
     part = (rank(), world_size()) if options.part == (0, 1) else options.part
-    with track("encode", store.images.n * len(sources), unit="images") as bar:
-        values = [_cache(store, source, part, bar.advance) for source in sources]
+    total = store.images.n * len(sources)
+    with StopFlag() as stop, track("encode", total, unit="images") as bar:
+        values = [_cache(store, source, part, bar.advance, stop) for source in sources]
     return Outcome(
         status="ok" if missing else "notneeded",
         outputs=tuple(store.path / "targets" / encode(each["space"]) for each in values),
@@ -64,7 +68,11 @@ def prepare_targets(options: TargetOptions) -> Outcome:
 
 
 def _cache(
-    store: Store, source: Source, part: tuple[int, int], advance: Callable[[int], object]
+    store: Store,
+    source: Source,
+    part: tuple[int, int],
+    advance: Callable[[int], object],
+    stop: StopFlag,
 ) -> dict[str, Any]:
     """Write what is missing of one space; return what the command reports of it."""
     encoder, done = source.encoder, 0
@@ -73,7 +81,7 @@ def _cache(
         rows = np.arange(starts[index], starts[index + 1])
         own = len(rows)
         if not _there(store, encoder, segment):
-            own = _write(store, encoder, source.pick, segment, rows, part, advance)
+            own = _write(store, encoder, source.pick, segment, rows, part, advance, stop)
         done += len(rows) if _there(store, encoder, segment) else own
     return {
         "space": encoder.space,
@@ -95,6 +103,7 @@ def _write(
     rows: NDArray[np.int64],
     part: tuple[int, int],
     advance: Callable[[int], object],
+    stop: StopFlag,
 ) -> int:
     """Encode this part's shards of one segment; return how many rows they hold."""
     images = store.fingerprint(f"images/{segment}")
@@ -124,6 +133,7 @@ def _write(
                 batches.append(batch.astype(encoder.dtype, copy=False))
                 advance(len(batch))
             array.write(shard, np.concatenate(batches))
+            stop.raise_requeue(f"{store.path}, {name}")
         writer.publish()
     spans = [array.spec.span(shard) for shard in range(part[0], array.spec.n_shards, part[1])]
     return sum(stop - start for start, stop in spans)

@@ -5,6 +5,7 @@ Shapes: `N` images, `R` most repeats of an image, `V` voxels.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,7 @@ from mindeye_store import InvalidInput, Reader, Store, Subject
 Rows = NDArray[np.int64]
 CHUNK = 512  # rows read at once
 MEMORY_SHARE = 0.6  # of the free memory, for the targets of all processes
+_LOG = logging.getLogger("mindeye")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,7 @@ def load_training_data(
     people = [store.subject(name) for name in subjects]
     selection = config.selection(seed, space)
     chosen = selection.trials(store, people)
+    keep = _keep(config.keep, store.reader)
     beside = selection.target_rows([trials.image_rows for trials in chosen])
     for subject, trials, rows in zip(people, chosen, beside, strict=True):
         voxels = read_rows(subject.voxels, trials.trial_rows).astype(np.float32, copy=False)
@@ -155,11 +158,9 @@ def load_training_data(
                 voxels=torch.from_numpy(voxels),
                 repeats=torch.from_numpy(padded_repeats(trials)),
                 counts=trials.counts,
-                targets=_targets(readers, rows, space, config.keep),
+                targets=_targets(readers, rows, space, keep),
                 image_rows=trials.image_rows,
-                extras=tuple(
-                    _targets((reader,), rows, other, config.keep) for other, reader in others
-                ),
+                extras=tuple(_targets((reader,), rows, other, keep) for other, reader in others),
             )
         )
         names.append([ids[row] for row in trials.image_rows])
@@ -189,12 +190,28 @@ def read_rows(reader: Reader, rows: Rows) -> NDArray[Any]:
     return values
 
 
+def _keep(keep: Keep, reader: str) -> Keep:
+    """Where targets stay: as configured, else as the reader that was asked for implies."""
+    if keep != "auto" or reader == "auto":
+        return keep
+    return "memory" if reader == "preload" else "store"
+
+
 def _targets(readers: tuple[Reader, ...], rows: Rows, space: str, keep: Keep) -> Targets:
     """Targets of some images, in memory where they fit."""
     size = len(readers) * len(rows) * int(np.prod(readers[0].shape[1:]))
     needed = size * np.dtype(readers[0].dtype).itemsize
     room = MEMORY_SHARE * free_memory() / processes_here()
-    if keep == "store" or (keep == "auto" and needed > room):
+    stored = keep == "store" or (keep == "auto" and needed > room)
+    _LOG.info(
+        "targets %s: %.2f GB %s, where this process may keep %.2f GB (%s)",
+        space,
+        needed / 1e9,
+        "read from the store batch by batch" if stored else "kept in memory",
+        room / 1e9,
+        "chosen by size" if keep == "auto" else "as asked for",
+    )
+    if stored:
         # Every value was checked when it was written.
         return StoredTargets(readers, rows)
     found = [read_rows(reader, rows) for reader in readers]

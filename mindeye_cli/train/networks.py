@@ -55,7 +55,7 @@ def train_low_level(request: TrainRequest) -> Outcome:
 
 def _train(request: TrainRequest, recipe: Recipe) -> Outcome:
     """Plan or train one network; what can be refused is refused before its RUN folder is made."""
-    store = open_store(request.store)
+    store = open_store(request.store, reader=request.reader)
     facts = describe(store, request.subjects, request.space)
     # A raw space's scale follows from its targets, and which targets from the configuration.
     config = recipe.resolve(request, facts, rms=1.0)

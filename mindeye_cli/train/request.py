@@ -29,6 +29,9 @@ class TrainRequest:
         `a.b=value`, over the file.
     resume : {"auto", "never"}
         Whether an unfinished run of the same configuration is continued or refused.
+    reader : str
+        How rows are read, see `mindeye_store.open_store`; no part of the run's configuration, since
+        it changes no value.
     """
 
     store: Path
@@ -39,6 +42,7 @@ class TrainRequest:
     config: Path | None = None
     overrides: tuple[str, ...] = ()
     resume: Literal["auto", "never"] = "auto"
+    reader: str = "auto"
     dry_run: bool = False
     overwrite: bool = False
 

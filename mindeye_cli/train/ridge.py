@@ -120,7 +120,7 @@ def train_ridge(request: TrainRequest) -> Outcome:
         Bad input or options.
     """
     folder.refuse_launcher()
-    store = open_store(request.store)
+    store = open_store(request.store, reader=request.reader)
     subject = store.subject(request.subject)
     config = load_config(
         RidgeConfig,

@@ -45,10 +45,11 @@ def open_store(path: str | Path, *, reader: str = "auto") -> Store:
     Parameters
     ----------
     path : path-like
-    reader : {"auto", "zarr", "memory", "direct", "tensorstore"}
-        How rows are read: `memory` loads an array at its first read, `auto` keeps rows in RAM
-        where the whole array fits a quarter of what is free, else reads its files where rows lie in
-        them as they are, and reads through zarr where they do not.
+    reader : {"auto", "preload", "map", "direct", "zarr", "tensorstore"}
+        How rows are read: `preload` loads an array at its first read, `auto` keeps rows in RAM
+        where the whole array fits a quarter of what is free, else takes `direct`. That one, and
+        `map`, read rows in the files where they lie in them as they are, and through zarr where
+        they do not (compressed arrays).
 
     Raises
     ------

@@ -14,7 +14,7 @@ from mindeye_store.errors import UsageProblem
 from mindeye_store.published import array_spec, user_attributes
 from mindeye_store.read import ArrayReader, Reader
 
-ReaderKind = Literal["auto", "zarr", "memory", "direct", "tensorstore"]
+ReaderKind = Literal["auto", "preload", "map", "direct", "zarr", "tensorstore"]
 # An array is kept in RAM when it takes no more than this share of what is free.
 _MEMORY_SHARE = 0.25
 TOLD_BYTES = 2**28
@@ -38,7 +38,11 @@ def open_array_reader(bundle: Path, name: str, kind: ReaderKind) -> ArrayReader:
         return TensorReader(bundle, spec, attrs)
     from mindeye_store.backends.direct import DirectReader, can_read
 
-    if kind in ("direct", "auto", "memory") and can_read(spec):
+    if kind == "map" and can_read(spec):
+        from mindeye_store.backends.mapped import MapReader
+
+        return MapReader(bundle, spec, attrs)
+    if kind != "zarr" and can_read(spec):
         return DirectReader(bundle, spec, attrs)
     from mindeye_store.backends.zarr_reader import ZarrReader
 
@@ -47,7 +51,7 @@ def open_array_reader(bundle: Path, name: str, kind: ReaderKind) -> ArrayReader:
 
 def in_memory(base: Reader, kind: ReaderKind) -> Reader:
     """Put RAM in front of a reader when that was asked for, or when `auto` finds room."""
-    if kind == "memory":
+    if kind == "preload":
         return MemoryReader(base, preload=True)
     if kind != "auto":
         return base

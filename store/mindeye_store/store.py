@@ -32,15 +32,17 @@ class Store:
     Attributes
     ----------
     path : Path
+    reader : str
+        How rows are read, see `open_store`.
     """
 
     def __init__(self, path: Path, kind: ReaderKind) -> None:
-        self.path, self._kind = path, kind
+        self.path, self.reader = path, kind
 
     @property
     def images(self) -> Images:
         """The images that are published now."""
-        return Images(self.path, self._names("images"), self._kind)
+        return Images(self.path, self._names("images"), self.reader)
 
     @property
     def subjects(self) -> list[str]:
@@ -67,7 +69,7 @@ class Store:
                 where=str(self.path),
                 fix=f"mindeye prepare nsd ROOT {self.path} --subject {name}",
             )
-        return Subject(self._folder(f"subjects/{name}"), name, self._kind, self.images.n)
+        return Subject(self._folder(f"subjects/{name}"), name, self.reader, self.images.n)
 
     def target(self, space: str) -> Reader:
         """Open a target space over global image rows.
@@ -80,7 +82,7 @@ class Store:
         InvalidInput
             Its segments were made by different encoders.
         """
-        return open_target(self.path, self.images, space, self._kind)
+        return open_target(self.path, self.images, space, self.reader)
 
     def missing_segments(self, space: str) -> list[str]:
         """Return the image segments that have no targets in a space."""

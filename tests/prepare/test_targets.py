@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,14 @@ from mindeye_cli.models.encoders import Encoder
 from mindeye_cli.prepare import target_sources
 from mindeye_cli.prepare.target_sources import TargetOptions
 from mindeye_cli.prepare.targets import prepare_targets
-from mindeye_store import InvalidInput, MissingResource, Store, UsageProblem, create_store
+from mindeye_store import (
+    InvalidInput,
+    MissingResource,
+    Requeue,
+    Store,
+    UsageProblem,
+    create_store,
+)
 
 N, SIDE = 70, 4
 
@@ -207,3 +216,22 @@ def test_options_that_do_not_belong_together(store: Store, tmp_path: Path) -> No
         run(store, space="clip")
     with pytest.raises(MissingResource, match="no images"):
         run(create_store(tmp_path / "empty.zarr"), space="pixels:4")
+
+
+def test_a_stop_signal_is_answered_when_the_shard_is_written(
+    store: Store, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def encode(images: np.ndarray) -> np.ndarray:
+        calls.append(len(images))
+        if len(calls) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return images.reshape(len(images), -1).astype(np.float32)
+
+    monkeypatch.setattr(target_sources, "load_encoder", lambda *a: fake_encoder(encode=encode))
+    with pytest.raises(Requeue, match="SIGTERM"):
+        run(store, space="open_clip:fake:x")
+    assert run(store, space="open_clip:fake:x").values["published"]
+    assert sum(calls) == N
+    assert np.array_equal(read(store, "open_clip:fake:x"), pixels.reshape(N, -1))

@@ -211,7 +211,7 @@ def test_targets_follow_the_segments(with_images: Store, pixels: np.ndarray) -> 
     assert target.shape == (21, 2, 3) and target.attrs["space"] == space
     np.testing.assert_array_equal(target.read([19, 0, 0]), rows[[19, 0, 0]])
     assert with_images.missing_segments(space) == ["0001"]
-    for reader in (target, open_store(with_images.path, reader="memory").target(space)):
+    for reader in (target, open_store(with_images.path, reader="preload").target(space)):
         with pytest.raises(MissingResource, match="some images"):
             reader.read([20])
     rows = add_target(with_images, space)

@@ -91,7 +91,7 @@ def test_missing_row_inside_a_shard(sound: Store) -> None:
     assert kinds(sound) == {"checksum"}
 
 
-@pytest.mark.parametrize("kind", ["zarr", "direct"])
+@pytest.mark.parametrize("kind", ["zarr", "direct", "map"])
 @pytest.mark.parametrize("byte", [3, 1200, -2, -30])
 def test_flipped_bit(sound: Store, byte: int, kind: str) -> None:
     flip(shard(sound, 1), byte)

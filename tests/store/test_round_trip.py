@@ -18,7 +18,7 @@ from mindeye_store.readers import in_memory, open_array_reader
 from mindeye_store.schema import bundle_name, make_spec
 
 BUNDLE = "subjects/one"
-KINDS = ("zarr", "direct", "memory", "auto")
+KINDS = ("zarr", "direct", "map", "preload", "auto")
 
 
 def write(store: Store, values: np.ndarray, **options: object) -> None:
@@ -85,7 +85,7 @@ def test_no_rows_at_all(store: Store) -> None:
 @pytest.mark.parametrize("rows", [[-1], [5], [[0]], [0.0], [True]])
 def test_rows_that_do_not_exist_are_refused(store: Store, rows: list[object]) -> None:
     write(store, np.zeros((5, 4), np.float32))
-    for kind in ("zarr", "memory"):
+    for kind in ("zarr", "preload"):
         reader = in_memory(open_array_reader(store.path / BUNDLE, "voxels", kind), kind)
         with pytest.raises(InvalidInput, match="row"):
             reader.read(rows)

@@ -57,6 +57,7 @@ def test_exit_codes(make_store, tmp_path, call_cli):
     cases = {
         2: [
             arguments(store, run, "--resume", "sometimes"),
+            arguments(store, run, "--reader", "fast"),
             arguments(store, run, "--set", "optim.lrr=1"),
         ],
         3: [arguments(store, run, space="array:latent", kind="high-level")],

@@ -219,3 +219,20 @@ def test_only_the_parts_without_draws_are_compiled(monkeypatch):
     )
     compile_parts(model)
     assert asked == [model.backbone, model.projector, model.prior.net]
+
+
+@pytest.mark.parametrize("reader", ["preload", "map", "direct", "zarr", "tensorstore"])
+def test_every_reader_trains_the_same_weights(make_store, tmp_path, caplog, reader):
+    if reader == "tensorstore":
+        pytest.importorskip("tensorstore", reason="tensorstore is not installed")
+    store = make_store()
+    train_high_level(high(store, tmp_path / "auto"))
+    with caplog.at_level("INFO", "mindeye"):
+        train_high_level(high(store, tmp_path / reader, reader=reader))
+    assert_same(weights(tmp_path / "auto"), weights(tmp_path / reader))
+    where = "kept in memory" if reader == "preload" else "read from the store batch by batch"
+    assert f"GB {where}, where this process may keep" in caplog.text
+    assert "(as asked for)" in caplog.text
+    # How rows are read is no part of what a run is.
+    configs = [(tmp_path / run / "config.toml").read_text() for run in ("auto", reader)]
+    assert configs[0] == configs[1]

@@ -17,9 +17,9 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
+from mindeye_cli.prepare.nsd.gunzip import Gunzip
 from mindeye_cli.prepare.nsd.layout import need_file
 from mindeye_cli.prepare.nsd.volumes import DOWNLOAD_AGAIN, Mask, readable
 from mindeye_store.errors import InvalidInput
@@ -76,8 +76,8 @@ class BetaSeries:
         values = np.empty((self.n_volumes, len(positions)), self.dtype.newbyteorder("="))
         volume = 0
         try:
-            with ImageOpener(self.path) as stream:
-                stream.seek(self.offset)
+            with Gunzip(self.path) as stream:
+                stream.skip(self.offset)
                 for volume in range(self.n_volumes):
                     block = stream.read(size)
                     if len(block) < size:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mindeye_cli.core.fingerprint import of_array, of_json
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.prepare.nsd.check import Checked, NsdOptions, check
 from mindeye_cli.prepare.nsd.files import needed_files
 from mindeye_cli.prepare.nsd.sessions import SessionCache, cache_folder
@@ -31,7 +32,14 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
         A file is absent.
     InvalidInput
         A file is damaged or does not fit the others; the store is as it was.
+    Requeue
+        A stop signal came; whole sessions and shards of pictures are kept.
     """
+    with StopFlag() as stop:
+        return _prepare(options, stop)
+
+
+def _prepare(options: NsdOptions, stop: StopFlag) -> Outcome:
     layout = options.layout
     checked = check(options)
     plan = _plan(options, checked)
@@ -43,7 +51,7 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
         values = outcome_values(options.store, layout.name)
         return Outcome(status="notneeded", outputs=(bundle,), values=values)
     data = measure(
-        cache.fill(checked.series),
+        cache.fill(checked.series, stop),
         checked.table,
         checked.voxels,
         zscore=options.zscore,
@@ -51,7 +59,7 @@ def prepare_nsd(options: NsdOptions) -> Outcome:
         source=str(layout.betas_folder),
     )
     store = create_store(options.store)
-    rows = add_pictures(store, checked.pictures, plan)
+    rows = add_pictures(store, checked.pictures, plan, stop)
     write_subject(
         store,
         layout.name,

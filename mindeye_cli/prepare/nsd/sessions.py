@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import io
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -21,11 +23,21 @@ from numpy.typing import NDArray
 from mindeye_cli.core.atomic import write_bytes, write_json
 from mindeye_cli.core.fingerprint import of_array, of_json
 from mindeye_cli.core.jsonable import to_jsonable
+from mindeye_cli.core.machine import processors
 from mindeye_cli.core.progress import track
+from mindeye_cli.core.signals import StopFlag
+from mindeye_cli.core.threads import thread_count
 from mindeye_cli.prepare.nsd.betas import BetaSeries, percent_signal
 from mindeye_cli.prepare.nsd.volumes import Mask
 from mindeye_cli.prepare.voxels import Floats, Rows
 from mindeye_store.files import read_json
+
+# Inflating is all that takes time: more sessions at once would wait for the disk.
+MOST_THREADS = 8
+
+
+class _Stopped(Exception):
+    """Another session failed, or the user pressed Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +77,50 @@ class SessionCache:
         self.folder, self.mask = folder, mask
         self._mask_print = of_array(np.c_[mask.ijk, np.broadcast_to(mask.shape, mask.ijk.shape)])
 
-    def fill(self, series: dict[int, BetaSeries]) -> CutSessions:
-        """Cut every session that is not there yet, then open all of them.
+    def fill(self, series: dict[int, BetaSeries], stop: StopFlag) -> CutSessions:
+        """Cut every session that is not there yet, several at once, then open all of them.
 
         Parameters
         ----------
         series : dict of int to BetaSeries
             By session, in the order of the trials.
+        stop : StopFlag
+            No session is begun once it is set.
 
         Raises
         ------
         InvalidInput
-            A session's file is damaged; the sessions before it are kept.
+            A session's file is damaged; the sessions that were whole by then are kept.
+        Requeue
+            A stop signal came; sessions that had begun were ended.
         """
         todo = [number for number in series if not self._holds(number, series[number])]
         volumes = sum(series[number].n_volumes for number in todo)
-        with track("read betas", volumes, unit="volumes") as bar:
-            for number in todo:
-                self._keep(number, series[number], series[number].read(self.mask, bar.advance))
+        most = thread_count() or min(processors(), MOST_THREADS)
+        lock, failed = Lock(), Event()
+
+        def cut(number: int) -> None:
+            if not stop.is_set:
+                self._keep(number, series[number], series[number].read(self.mask, advance))
+
+        def advance(count: int) -> None:
+            with lock:
+                if failed.is_set():
+                    raise _Stopped
+                bar.advance(count)
+
+        with (
+            track("read betas", volumes, unit="volumes") as bar,
+            ThreadPoolExecutor(most) as pool,
+        ):
+            try:
+                for _ in pool.map(cut, todo):
+                    pass
+            except BaseException:
+                failed.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        stop.raise_requeue(str(self.folder))
         return CutSessions([np.load(self._values(number), mmap_mode="r") for number in series])
 
     def remove(self) -> None:

@@ -1,1 +1,1 @@
-"""How rows are read: zarr by default, RAM for what fits, TensorStore when it is installed."""
+"""How rows are read: from RAM, in place, or through zarr; by a map or TensorStore when asked."""

@@ -17,7 +17,7 @@ import numpy as np
 from mindeye_store.read import ArrayReader
 from mindeye_store.schema import ArraySpec
 
-_CRC_BYTES, _ENTRY_BYTES = 4, 16
+CRC_BYTES, _ENTRY_BYTES = 4, 16
 
 
 def can_read(spec: ArraySpec) -> bool:
@@ -49,8 +49,8 @@ class DirectReader(ArrayReader):
     def _index(self, descriptor: int) -> np.ndarray:
         length = self.spec.shard_rows * _ENTRY_BYTES
         end = os.fstat(descriptor).st_size
-        data = os.pread(descriptor, length + _CRC_BYTES, end - length - _CRC_BYTES)
-        _check(data[:length], data[length:])
+        data = os.pread(descriptor, length + CRC_BYTES, end - length - CRC_BYTES)
+        check_crc(data[:length], data[length:])
         return np.frombuffer(data, "<u8", 2 * self.spec.shard_rows)[::2]
 
 
@@ -58,15 +58,16 @@ def _fetch(descriptor: int, offsets: list[int], values: np.ndarray, places: list
     """Read rows into their places and compare their checksums."""
     size = values[:1].nbytes
     for offset in offsets:
-        os.posix_fadvise(descriptor, offset, size + _CRC_BYTES, os.POSIX_FADV_WILLNEED)
+        os.posix_fadvise(descriptor, offset, size + CRC_BYTES, os.POSIX_FADV_WILLNEED)
     for place, offset in zip(places, offsets, strict=True):
-        row, given = values[place : place + 1].reshape(-1).view(np.uint8), bytearray(_CRC_BYTES)
-        if os.preadv(descriptor, [row.data, given], offset) != size + _CRC_BYTES:
+        row, given = values[place : place + 1].reshape(-1).view(np.uint8), bytearray(CRC_BYTES)
+        if os.preadv(descriptor, [row.data, given], offset) != size + CRC_BYTES:
             raise ValueError("the file ends early")
         row.flags.writeable = False  # google_crc32c takes nothing that could still change
-        _check(row, given)
+        check_crc(row, given)
 
 
-def _check(data: Any, given: bytes | bytearray) -> None:
+def check_crc(data: Any, given: bytes | bytearray) -> None:
+    """Compare bytes with the crc32c that is kept beside them; a ValueError where they differ."""
     if google_crc32c.value(data) != int.from_bytes(given, "little"):
         raise ValueError("crc32c")

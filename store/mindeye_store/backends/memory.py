@@ -1,6 +1,6 @@
 """Rows kept in RAM: read once, by another back end, then served from memory.
 
-`memory` loads everything at the first read. `auto` keeps what was asked for, so a program that
+`preload` loads everything at the first read. `auto` keeps what was asked for, so a program that
 wants a hundred rows of a large array does not wait for all of it.
 """
 

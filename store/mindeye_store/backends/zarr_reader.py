@@ -1,4 +1,4 @@
-"""The default back end: zarr-python, with its fused pipeline where it has one."""
+"""The back end of compressed arrays: zarr-python, with its fused pipeline where it has one."""
 
 from __future__ import annotations
 
