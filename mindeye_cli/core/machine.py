@@ -174,7 +174,6 @@ def _file_system(folder: Path) -> str | None:
 
 
 def processors() -> int:
-    """How many this process may use."""
     """Processors that this process may use, which a scheduler can make fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
