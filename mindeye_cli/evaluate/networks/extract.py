@@ -23,7 +23,7 @@ from mindeye_cli.evaluate.pictures import Pictures
 from mindeye_cli.evaluate.resize import network_input
 from mindeye_cli.models.running import pick_device
 
-BATCH = {"cpu": 16, "cuda": 128}
+BATCH = {"cpu": 8, "cuda": 128}
 Put = Callable[[int, Sequence[NDArray[np.float32]]], None]
 
 
