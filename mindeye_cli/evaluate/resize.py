@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -26,9 +27,13 @@ NETWORK_SIDE = 224  # of the protocol `brain-diffuser`
 BATCH = 16
 
 
-def to_tensor(pixels: Pixels) -> Tensor:
+CPU = torch.device("cpu")
+
+
+def to_tensor(pixels: Pixels, device: torch.device = CPU) -> Tensor:
     """(B, H, W, 3), 8-bit or floats in [0, 1], to float32 (B, 3, H, W) in [0, 1]."""
-    values = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).contiguous()
+    values = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    values = values.permute(0, 3, 1, 2).contiguous()
     return values.float() / 255 if pixels.dtype == np.uint8 else values.float().clamp(0, 1)
 
 
@@ -41,14 +46,15 @@ def resize(pictures: Tensor, side: int, *, antialias: bool = False) -> Tensor:
     )
 
 
-def stretched(pictures: Pictures, start: int, stop: int) -> Tensor:
+def stretched(pictures: Pictures, start: int, stop: int, device: torch.device = CPU) -> Tensor:
     """Entries start..stop as pixel metrics get them, float32 in [0, 1].
 
     (B, 3, 256, 256), still to be brought to 425; under `brain-diffuser` (B, 3, 425, 425).
     """
     if pictures.protocol == "brain-diffuser":
-        return _by_pillow(pictures.pixels[start:stop], PIXEL_SIDE, Image.Resampling.BICUBIC)
-    return resize(to_tensor(pictures.pixels[start:stop]), FIRST_SIDE)
+        grown = _by_pillow(pictures.pixels[start:stop], PIXEL_SIDE, Image.Resampling.BICUBIC)
+        return to_tensor(grown, device)
+    return resize(to_tensor(pictures.pixels[start:stop], device), FIRST_SIDE)
 
 
 def pixel_resize(pictures: Pictures) -> dict[str, str]:
@@ -58,22 +64,25 @@ def pixel_resize(pictures: Pictures) -> dict[str, str]:
     return {"resize": f"{FIRST_SIDE} then {PIXEL_SIDE}, bilinear, antialias off"}
 
 
-def network_input(pictures: Pictures, start: int, stop: int, side: int) -> Tensor:
+def network_input(
+    pictures: Pictures, start: int, stop: int, side: int, device: torch.device = CPU
+) -> Tensor:
     """Entries start..stop as a network sees them before normalisation, float32 in [0, 1].
 
     (B, 3, side, side); under `brain-diffuser` every network is shown 224.
     """
     if pictures.protocol == "brain-diffuser":
-        return _by_pillow(pictures.pixels[start:stop], NETWORK_SIDE, Image.Resampling.BILINEAR)
-    return resize(stretched(pictures, start, stop), side)
+        shown = _by_pillow(pictures.pixels[start:stop], NETWORK_SIDE, Image.Resampling.BILINEAR)
+        return to_tensor(shown, device)
+    return resize(stretched(pictures, start, stop, device), side)
 
 
-def _by_pillow(pixels: Pixels, side: int, resample: Image.Resampling) -> Tensor:
+def _by_pillow(pixels: Pixels, side: int, resample: Image.Resampling) -> NDArray[np.uint8]:
     """8-bit pictures, resized by Pillow (which antialiases) to 8-bit pictures."""
     if pixels.dtype != np.uint8:
         pixels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     resized = [Image.fromarray(picture).resize((side, side), resample) for picture in pixels]
-    return to_tensor(np.stack([np.asarray(picture) for picture in resized]))
+    return np.stack([np.asarray(picture) for picture in resized])
 
 
 def batches(pictures: Pictures) -> Iterator[tuple[int, int]]:

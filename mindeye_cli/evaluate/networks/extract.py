@@ -97,7 +97,7 @@ def _run(network: Network, weights: Weights, pictures: Pictures, put: Put) -> No
     forward, device = _loaded(network, weights)
     size = BATCH[device.type]
     for start in range(0, len(pictures), size):
-        batch = network_input(pictures, start, start + size, network.side).to(device)
+        batch = network_input(pictures, start, start + size, network.side, device)
         shown = normalised(network, batch).to(memory_format=torch.channels_last)
         put(start, [node.float().cpu().numpy() for node in forward(shown)])
 
