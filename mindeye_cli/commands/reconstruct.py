@@ -36,9 +36,13 @@ Control = Annotated[
     str,
     typer.Option(
         help="none; mean-brain: the mean training pattern for every image; ceiling: the true"
-        " embedding of every image."
+        " embedding of every image; random-voxels: as many as --keep-rois and --drop-rois leave."
     ),
 ]
+KeepRois = Annotated[
+    str | None, typer.Option(metavar="E", help='Read these areas only, such as "V1 | FFA-1".')
+]
+DropRois = Annotated[str | None, typer.Option(metavar="E", help="Read all areas but these.")]
 KeepCandidates = Annotated[
     bool, typer.Option("--keep-candidates", help="Keep the pictures that were not chosen.")
 ]
@@ -82,6 +86,8 @@ def reconstruct(
     ids_from: IdsFrom = None,
     limit: Limit = None,
     control: Control = "none",
+    keep_rois: KeepRois = None,
+    drop_rois: DropRois = None,
     keep_candidates: KeepCandidates = False,
     index: Index = None,
     pictures: Pictures = None,
@@ -118,6 +124,8 @@ def reconstruct(
         limit=limit,
         seed=seed,
         control=control,
+        keep_rois=keep_rois,
+        drop_rois=drop_rois,
         keep_candidates=keep_candidates,
         overwrite=overwrite,
         shard=shared.parse_shard(shard),
@@ -134,6 +142,8 @@ def _emit(outcome: Outcome) -> None:
 def _told(values: dict[str, Any]) -> str:
     pace = f"{values['seconds_per_image']:.2f} s each"
     told = f"{values['n']} pictures by {values['decoder']}, {pace}"
+    if "readout" in values:
+        told += f", from {values['readout']['voxels']} of {values['readout']['of']} voxels"
     again = values.get("replay")
     if again is None:
         return told

@@ -63,3 +63,8 @@ def matched_voxels(subject: Subject, kept: Mask, draws: int, seed: int) -> list[
             chosen[random.choice(voxels, count, replace=False)] = True
         sets.append(chosen)
     return sets
+
+
+def matched_in(subject: Subject) -> str:
+    """What the sets of `matched_voxels` are alike in, in words."""
+    return "number" if subject.ncsnr is None else "number and noise-ceiling SNR"

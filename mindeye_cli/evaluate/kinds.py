@@ -18,7 +18,11 @@ from mindeye_store.errors import UsageProblem
 # The PNG text chunk that `mindeye reconstruct --control` writes (`reconstruct/save.py`).
 CHUNK = "mindeye-control"
 # Controls of `evaluate` and what their manifests must say.
-MADE_FROM = {"ceiling": "ceiling", "prior-only": "mean-brain"}
+MADE_FROM = {
+    "ceiling": "ceiling",
+    "prior-only": "mean-brain",
+    "random-voxels": "random-voxels",
+}
 
 
 def made_from(folder: Folder) -> str:
@@ -48,8 +52,16 @@ def refuse_ceiling(folder: Folder) -> None:
         )
 
 
-def check_control(name: str, folder: Folder) -> None:
-    """Refuse a control under a name that means something else.
+def check_control(name: str, folder: Folder, beside: Folder) -> None:
+    """Refuse a control under a name that means something else, or that belongs to other areas.
+
+    Parameters
+    ----------
+    name : str
+    folder : Folder
+        The control's.
+    beside : Folder
+        The reconstruction's.
 
     Raises
     ------
@@ -69,6 +81,17 @@ def check_control(name: str, folder: Folder) -> None:
             where=f"--control {name}={folder.path}",
             fix="see docs/evaluate.md for the names with a meaning",
         )
+    if known and name == "random-voxels" and _areas(folder) != _areas(beside):
+        raise UsageProblem(
+            "these random voxels stand in for other areas than the reconstruction beside them read",
+            where=f"--control {name}={folder.path}",
+            fix="give both the same --keep-rois and --drop-rois",
+        )
+
+
+def _areas(folder: Folder) -> tuple[str | None, str | None]:
+    readout = (folder.manifest or {}).get("readout") or {}
+    return readout.get("keep"), readout.get("drop")
 
 
 def is_shuffled(manifest: Mapping[str, Any]) -> bool:

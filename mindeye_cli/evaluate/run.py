@@ -164,7 +164,7 @@ def _under(options: Options, pictures: Pictures) -> Pictures:
 
 
 def _control(name: str, path: Path, folder: Folder, ids: tuple[str, ...]) -> Pictures:
-    check_control(name, open_folder(path))
+    check_control(name, open_folder(path), folder)
     return control_pictures(path, folder, ids)
 
 

@@ -16,6 +16,7 @@ from mindeye_cli.core.norms import impose_norm
 from mindeye_cli.core.sampler import derived_seed
 from mindeye_cli.core.trials import average_trials, image_trials, training_trials
 from mindeye_cli.models.run_model import RunModel
+from mindeye_cli.reconstruct.areas import read_voxels
 from mindeye_cli.reconstruct.options import Options, PriorSampling
 from mindeye_cli.reconstruct.plan import Item, spread
 
@@ -33,18 +34,24 @@ class Brain:
         Trial rows to voxels, float32 (n, V), z-scored per session.
     mean_train : float32 array (1, V) or None
         The mean training pattern, when it takes the place of every response.
+    kept : bool array (V,) or None
+        The networks read these voxels and 0, the training mean, in place of the others.
     """
 
     trials: dict[int, NDArray[np.int64]]
     read: Callable[[NDArray[np.int64]], Floats]
     mean_train: Floats | None
+    kept: NDArray[np.bool_] | None = None
 
     def responses(self, item: Item) -> Floats:
         """Voxels of an item's trials, float32 (repeats, V)."""
         if self.mean_train is not None:
-            return self.mean_train
+            return self._without(self.mean_train)
         rows = self.trials[item.image_row] if item.trial_row is None else [item.trial_row]
-        return self.read(np.asarray(rows, dtype=np.int64))
+        return self._without(self.read(np.asarray(rows, dtype=np.int64)))
+
+    def _without(self, voxels: Floats) -> Floats:
+        return voxels if self.kept is None else np.where(self.kept, voxels, np.float32(0))
 
 
 def load_brain(store: Any, subject: Any, options: Options) -> Brain:
@@ -55,6 +62,11 @@ def load_brain(store: Any, subject: Any, options: Options) -> Brain:
     store : mindeye_store Store
     subject : mindeye_store Subject
     options : Options
+
+    Raises
+    ------
+    UsageProblem, InvalidInput
+        Areas that are no expression, that the subject lacks, or that leave no voxel.
     """
     table = image_trials(subject, options.split)
     rows_of_image = np.split(table.trial_rows, table.starts[1:-1])
@@ -63,7 +75,10 @@ def load_brain(store: Any, subject: Any, options: Options) -> Brain:
     if options.control == "mean-brain":
         voxels = average_trials(subject, training_trials(store, subject))
         mean_train = voxels.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    return Brain(trials, lambda rows: np.asarray(subject.voxels.read(rows), np.float32), mean_train)
+    kept = read_voxels(subject, options)
+    return Brain(
+        trials, lambda rows: np.asarray(subject.voxels.read(rows), np.float32), mean_train, kept
+    )
 
 
 def predict_items(

@@ -15,7 +15,8 @@ from mindeye_cli.reconstruct.unused import refuse_unused
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 AVERAGES = ("voxels", "predictions", "none")
-CONTROLS = ("none", "mean-brain", "ceiling")
+RANDOM_VOXELS = "random-voxels"
+CONTROLS = ("none", "mean-brain", "ceiling", RANDOM_VOXELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,10 @@ class Options:
     control : str
         `mean-brain` decodes the mean training pattern in place of every test pattern: what the
         generator makes without information about the image. `ceiling` decodes the true embedding
-        of every image: what it makes with all information.
+        of every image: what it makes with all information. `random-voxels` reads, in place of the
+        areas kept, random voxels like them (drawn by `seed`).
+    keep_rois, drop_rois : str or None
+        Areas that the networks read, or do not: the other voxels are 0, their training mean.
     shard : (int, int)
         Do every n-th batch from the i-th on; whichever process finishes last writes the manifest.
         The processes of a launcher share such a part among them.
@@ -109,6 +113,8 @@ class Options:
     limit: int | None = None
     seed: int = 0
     control: str = "none"
+    keep_rois: str | None = None
+    drop_rois: str | None = None
     keep_candidates: bool = False
     overwrite: bool = False
     shard: tuple[int, int] = (0, 1)

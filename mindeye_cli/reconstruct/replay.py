@@ -54,21 +54,28 @@ def make_options(replay: Path | None, **given: Any) -> Options:
     if replay is None:
         return Options(**given)
     record = read_record(replay)
+    recorded = {name: record[name] for name in _RECORDED} | _areas(record)
     usual = {field.name: field.default for field in fields(Options)}
-    for name in _RECORDED:
-        if given[name] != usual[name] and given[name] != record[name]:
+    for name, value in recorded.items():
+        if given[name] != usual[name] and given[name] != value:
             raise UsageProblem(
-                f"{given[name]!r} is asked for, {record[name]!r} was recorded",
-                where=f"--{name}",
+                f"{given[name]!r} is asked for, {value!r} was recorded",
+                where=f"--{name.replace('_', '-')}",
                 fix="leave it out: --replay takes the recorded settings",
             )
-        given[name] = record[name]
+        given[name] = value
     for name in _FOLDERS:
-        recorded = record["folders"].get(name)
-        given[name] = given[name] or (Path(recorded) if recorded else None)
+        folder = record["folders"].get(name)
+        given[name] = given[name] or (Path(folder) if folder else None)
     given["outside"] = given["outside"] or _outside(record["folders"])
     given["ids"] = given["ids"] or tuple(dict.fromkeys(record["ids"] + record["failed"]))
     return Options(**given | {"details": _details(record, given["details"]), "replay": replay})
+
+
+def _areas(record: dict[str, Any]) -> dict[str, str | None]:
+    """The areas that a record names; None each where the networks read all voxels."""
+    readout = record.get("readout") or {}
+    return {"keep_rois": readout.get("keep"), "drop_rois": readout.get("drop")}
 
 
 def _outside(folders: dict[str, str]) -> Outside | None:
@@ -120,7 +127,9 @@ def as_recorded(plan: Plan, file: Path) -> Plan:
         A run, the weights, the responses, a setting or a seed is another one.
     """
     record = read_record(file)
-    ours = {key: value for key, value in plan.settings.items() if key != "keep_candidates"}
+    # Only a reconstruction from some areas records a readout.
+    ours = {"readout": None, **plan.settings}
+    del ours["keep_candidates"]
     theirs = {key: record.get(key) for key in ours}
     seeds = {line["name"]: tuple(line["seeds"]) for line in record["images"]}
     other = [item.name for item in plan.items if seeds.get(item.name, item.seeds) != item.seeds]

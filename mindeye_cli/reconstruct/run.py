@@ -56,9 +56,9 @@ def reconstruct(options: Options) -> Outcome:
     Returns
     -------
     Outcome
-        Values `n`, `decoder`, `seconds_per_image`, `agreement`, with a replay also `replay`;
-        status `partial` when the generator failed on some images, `notneeded` when everything was
-        there.
+        Values `n`, `decoder`, `seconds_per_image`, `agreement`, where areas are named `readout`,
+        with a replay `replay`; status `partial` when the generator failed on some images,
+        `notneeded` when everything was there.
 
     Raises
     ------
@@ -189,6 +189,6 @@ def _outcome(options: Options, record: dict[str, Any], status: Any) -> Outcome:
             "agreement": sum(agreements) / len(agreements) if agreements else None,
             "complete": record["complete"],
             "errors": record["errors"],
-            **({"replay": record["replay"]} if "replay" in record else {}),
+            **{key: record[key] for key in ("readout", "replay") if key in record},
         },
     )

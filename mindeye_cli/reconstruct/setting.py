@@ -14,6 +14,7 @@ from mindeye_cli.core.trials import refuse_trained_images
 from mindeye_cli.models.decoders.fitting import check_fit
 from mindeye_cli.models.decoders.load import decoder_files
 from mindeye_cli.models.decoders.registry import WITHOUT_GENERATOR
+from mindeye_cli.reconstruct.areas import readout_settings
 from mindeye_cli.reconstruct.checks import (
     check_encoder,
     folder_of,
@@ -55,7 +56,7 @@ def open_setting(store: Any, options: Options) -> Setting:
     ------
     InvalidInput
         A run of the wrong kind, SPACE, voxels or encoder, or trained on what is to be
-        reconstructed; ids that the split lacks.
+        reconstructed; ids that the split lacks; areas that the subject lacks.
     MissingResource
         The generator's weights are absent.
     UsageProblem
@@ -119,6 +120,7 @@ def _plan(
         "keep_candidates": options.keep_candidates,
         "average": options.average,
         "control": options.control,
+        **readout_settings(subject, options, brain.kept),
         "split": options.split,
         "subject": subject.name,
         "responses": subject.fingerprint,

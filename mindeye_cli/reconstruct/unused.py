@@ -31,6 +31,7 @@ def refuse_unused(options: Options) -> None:
             where=where,
             fix="leave it out",
         )
+    _refuse_areas(options)
     if decoder not in WITHOUT_GENERATOR:
         # Without a latent all of the sampling is run from noise, which is a strength of 1.
         if options.low is None and options.strength not in (None, 1.0):
@@ -53,3 +54,19 @@ def refuse_unused(options: Options) -> None:
             raise UsageProblem(
                 f"decoder {decoder} does not read it", where=name, fix=f"leave {name} out"
             )
+
+
+def _refuse_areas(options: Options) -> None:
+    named = options.keep_rois is not None or options.drop_rois is not None
+    if named and options.control == "ceiling":
+        raise UsageProblem(
+            "the ceiling decodes true embeddings and reads no voxel",
+            where="--keep-rois, --drop-rois",
+            fix="leave them out",
+        )
+    if options.control == "random-voxels" and not named:
+        raise UsageProblem(
+            "random voxels stand in for areas, and none is named",
+            where="--control random-voxels",
+            fix="give the same --keep-rois or --drop-rois as the reconstruction beside it",
+        )

@@ -25,6 +25,7 @@ CONTROLS = {
     "chance": "what guessing scores, where the definition says so",
     "permuted": "reconstructions and stimuli paired at random 1,000 times: mean and 95 % range",
     "prior-only": "mean brain through the same decoder: what the generator makes by itself",
+    "random-voxels": "as many random voxels of the same noise ceiling, through the same decoder",
     "shuffled-fit": "a refit on shuffled training rows",
     "nearest-training": "the training image nearest to the predicted embedding, copied",
     "ridge": "a linear model's prediction through the same decoder",
@@ -68,6 +69,22 @@ def controls_of(metrics: dict[str, Any]) -> list[str]:
     found = dict.fromkeys(name for line in metrics.values() for name in line.get("controls", {}))
     known = [name for name in CONTROLS if name in found]
     return known + [name for name in found if name not in CONTROLS]
+
+
+def areas(record: dict[str, Any]) -> str:
+    """Which areas a reconstruction or a retrieval was made from; empty where from all.
+
+    Parameters
+    ----------
+    record : dict
+        A manifest or a result, with `readout` where areas were named.
+    """
+    readout = record.get("readout") or {}
+    kept = f"{readout['keep']} alone" if readout.get("keep") else ""
+    dropped = f"without {readout['drop']}" if readout.get("drop") else ""
+    told = ", ".join(filter(None, (kept, dropped)))
+    random = told and record.get("control") == "random-voxels"
+    return f"random voxels like {told}" if random else told
 
 
 def around(entry: dict[str, Any]) -> list[float] | None:

@@ -13,7 +13,7 @@ from mindeye_cli.core import retrieval_scores as scores
 from mindeye_cli.core import stats
 from mindeye_cli.core.atomic import refuse_existing, write_json
 from mindeye_cli.core.fingerprint import environment, of_file, of_json
-from mindeye_cli.core.kept_voxels import kept_voxels, matched_voxels
+from mindeye_cli.core.kept_voxels import kept_voxels, matched_in, matched_voxels
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.run_subjects import subject_name
 from mindeye_cli.core.runs import MODEL, read_run
@@ -131,8 +131,7 @@ def _score(opened: Any, run: Path, options: PoolOptions) -> tuple[Comparison, di
     if kept is not None:
         areas = (options.keep_rois, options.drop_rois)
         pools = (options.pool, options.draws, options.seed)
-        matched = "number" if source.ncsnr is None else "number and noise-ceiling SNR"
-        values["readout"] = readout_values(areas, kept, random, pools, matched)
+        values["readout"] = readout_values(areas, kept, random, pools, matched_in(source))
     return compared, values
 
 

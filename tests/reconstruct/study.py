@@ -14,6 +14,8 @@ from mindeye_cli.models.encoders import load_encoder
 from mindeye_store import create_store
 
 TRAIN, TEST, VOXELS, REPEATS = 24, 5, 20, 2
+# Noise-ceiling SNR where areas are asked for: ten levels, two voxels each.
+NCSNR = np.tile(np.arange(10), 2).astype(np.float32) / 10
 TOKENS, LATENTS = "scene-clip:tokens", "scene-vae"
 SMALL = {
     "high-level": ("model.hidden=16", "model.blocks=1", "model.prior.depth=1"),
@@ -31,8 +33,19 @@ class Study:
     ids: list[str]
 
 
-def build_store(path: Path, *, stimuli: int = 0, encoder: str | None = None) -> Path:
-    """The store; `stimuli` seeds the pictures of the test images alone."""
+def build_store(
+    path: Path,
+    *,
+    stimuli: int = 0,
+    encoder: str | None = None,
+    areas: bool = False,
+    kept: np.ndarray | None = None,
+) -> Path:
+    """The store; `stimuli` seeds the pictures of the test images alone.
+
+    With `areas`, the subject has the areas A, B, C and D of five voxels, AB, and a noise ceiling;
+    voxels that are not `kept` are 0.
+    """
     draw = np.random.default_rng(0)
     n = TEST + TRAIN
     pixels = draw.integers(0, 256, size=(n, 64, 64, 3), dtype=np.uint8)
@@ -52,7 +65,16 @@ def build_store(path: Path, *, stimuli: int = 0, encoder: str | None = None) -> 
         "split": (index < TEST).astype(np.uint8),
         "ijk": np.stack([np.arange(VOXELS)] * 3, axis=1).astype(np.int16),
     }
-    _bundle(store, "subjects/s1", arrays, {})
+    attrs = {}
+    if areas:
+        arrays["ncsnr"] = NCSNR
+        arrays["roi/parts"] = (np.arange(VOXELS) // 5 + 1).astype(np.int16)
+        arrays["roi/larger"] = (np.arange(VOXELS) < 10).astype(np.int16)
+        parts = {str(k + 1): name for k, name in enumerate("ABCD")}
+        attrs = {"roi_labels": {"parts": parts, "larger": {"1": "AB"}}}
+    if kept is not None:
+        arrays["voxels"] = arrays["voxels"] * kept.astype(np.float32)
+    _bundle(store, "subjects/s1", arrays, attrs)
     for space, shape, norm in ((TOKENS, (17, 128), "cls"), (LATENTS, (4, 16, 16), "raw")):
         rows = latent @ draw.standard_normal((6, int(np.prod(shape))))
         rows = rows.reshape(n, *shape).astype(np.float32)
@@ -76,9 +98,9 @@ def arguments(study: Study, out: Path, *more: str | Path) -> list[Any]:
     return ["reconstruct", study.store, out, *both, *few, *more]
 
 
-def build(folder: Path) -> Study:
+def build(folder: Path, *, areas: bool = False) -> Study:
     """Store, generator, and one run of each kind."""
-    store = build_store(folder / "store.zarr")
+    store = build_store(folder / "store.zarr", areas=areas)
     save_tiny_generator(folder / "generator", width=128, latent_side=16)
     for kind, space in (("high-level", TOKENS), ("low-level", LATENTS), ("ridge", TOKENS)):
         changes = list(SMALL.get(kind, ()))

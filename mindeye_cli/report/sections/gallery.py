@@ -9,6 +9,7 @@ from typing import Any
 from mindeye_cli.report.blocks import Picture, PictureRow, PictureTable
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Evaluation
+from mindeye_cli.report.names import areas
 from mindeye_cli.report.names import metric as metric_name
 from mindeye_cli.report.numbers import number
 from mindeye_cli.report.pictures import SUFFIXES, find_picture
@@ -135,9 +136,14 @@ def side_by_side(items: Sequence[Evaluation], context: Context) -> PictureTable 
     return PictureTable(
         label="pictures by all systems",
         caption=f"The first {len(shown)} images by id, the same for every system. {HAND}{left}",
-        columns=("image", "stimulus", *(item.name for item in most)),
+        columns=("image", "stimulus", *(_title(item) for item in most)),
         rows=tuple(rows),
     )
+
+
+def _title(item: Evaluation) -> str:
+    told = areas(item.manifest or {})
+    return f"{item.name}: {told}" if told else item.name
 
 
 def _by_id(item: Evaluation) -> dict[str, str]:
@@ -175,7 +181,8 @@ def _columns(item: Evaluation, names: Iterable[str]) -> list[tuple[str, Path]]:
         folders = {"low-level": blurry, **folders}
     parts = [(name, folders[name]) for name in PARTS if name in folders]
     controls = [(name, path) for name, path in folders.items() if name not in PARTS]
-    title = "both" if len(parts) == len(PARTS) else "reconstruction"
+    told = areas(item.manifest or {}) or "reconstruction"
+    title = "both" if len(parts) == len(PARTS) else told
     return [*parts, (title, item.path), *controls[:CONTROL_COLUMNS]]
 
 

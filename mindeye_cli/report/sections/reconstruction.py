@@ -20,7 +20,7 @@ from mindeye_cli.report.blocks import (
 from mindeye_cli.report.charts.intervals import Entry, cell
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Evaluation, Findings
-from mindeye_cli.report.names import around, controls_of, meaning, metric
+from mindeye_cli.report.names import areas, around, controls_of, meaning, metric
 from mindeye_cli.report.numbers import number, span
 from mindeye_cli.report.sections.gallery import candidates, gallery
 from mindeye_cli.report.sections.systems import metric_forest, subject
@@ -75,6 +75,9 @@ def facts(item: Evaluation) -> str:
         parts.append(f"subject {subject(item)}")
     if manifest.get("decoder"):
         parts.append(f"decoder {manifest['decoder']}")
+    if areas(manifest):
+        readout = manifest["readout"]
+        parts.append(f"{areas(manifest)} ({readout['voxels']} of {readout['of']} voxels read)")
     if (manifest.get("candidates") or 1) > 1:
         parts.append(
             f"the best of {manifest['candidates']} candidates by the brain's own embedding"

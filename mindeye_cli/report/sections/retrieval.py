@@ -19,6 +19,7 @@ from mindeye_cli.report.blocks import (
 from mindeye_cli.report.charts.intervals import cell
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Findings, Retrieval
+from mindeye_cli.report.names import areas
 from mindeye_cli.report.numbers import number, span
 
 TITLES = {
@@ -69,9 +70,22 @@ def facts(item: Retrieval) -> str:
         f"repeats: {repeats}",
         f"similarity: {result.get('similarity', '')}",
     ]
+    if areas(result):
+        parts.append(readout(result))
     if result.get("note"):
         parts.append(str(result["note"]))
     return "; ".join(parts) + "."
+
+
+def readout(result: dict[str, Any]) -> str:
+    """Which areas the run read, and what random voxels like them retrieve."""
+    found = result["readout"]
+    random = found["controls"]["image_retrieval"]
+    return (
+        f"{areas(result)} ({found['voxels']} of {found['of']} voxels read); image retrieval from"
+        f" random voxels of the same {found['controls']['matched']}: top-1 {number(random['top1'])}"
+        f" ({span(random['range95'])})"
+    )
 
 
 def _table(source: dict[str, Any], caption: str, label: str) -> Table:

@@ -25,7 +25,7 @@ from mindeye_cli.report.blocks import (
 from mindeye_cli.report.charts.intervals import Entry, forest
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Evaluation, Findings
-from mindeye_cli.report.names import around, controls_of, metric
+from mindeye_cli.report.names import areas, around, controls_of, metric
 from mindeye_cli.report.numbers import number, span
 from mindeye_cli.report.sections.gallery import side_by_side
 
@@ -110,7 +110,7 @@ def leaderboard(ranked: Sequence[tuple[Evaluation, float]]) -> Table:
     rows = []
     for item, rank in ranked:
         cells = [_cell(item.scores["metrics"].get(name)) for name in names]
-        one = subject(item)
+        one = ", ".join(filter(None, (subject(item), areas(item.manifest or {}))))
         rows.append(Row(system(item), (Cell(number(rank, "rank")), *cells), sub=one))
     groups = [Group("Systems", tuple(rows)), *_means(items, names), *_controls(items, names)]
     n = items[0].scores.get("n", len(items[0].scores["ids"]))
