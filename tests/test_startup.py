@@ -44,7 +44,7 @@ MAX_OPTIONS = 20
 # Fixed by other people's scripts, or shared by all that draw: more than half of the options here.
 # Commands that came after the contract.
 ADDED = {("prepare", "bids")}
-MORE_OPTIONS = {"reconstruct": 24}
+MORE_OPTIONS = {"reconstruct": 26}
 
 
 def _modules_after(code: str) -> set[str]:

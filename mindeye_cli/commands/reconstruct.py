@@ -100,37 +100,32 @@ def reconstruct(
     overwrite: shared.Overwrite = False,
 ) -> None:
     """Make images from brain responses."""
-    from mindeye_cli.core.config import load_config
-    from mindeye_cli.reconstruct.options import Details, outside_of, read_ids
+    from mindeye_cli.reconstruct.options import details_of, outside_of, read_ids
     from mindeye_cli.reconstruct.replay import make_options
     from mindeye_cli.reconstruct.run import reconstruct as run
 
+    parts = {"high": high, "low": low, "decoder": decoder, "weights": weights}
+    sampling = {"strength": strength, "steps": steps, "guidance": guidance}
+    areas = {"keep_rois": keep_rois, "drop_rois": drop_rois, "control": control}
     chosen = make_options(
         replay,
         store=store,
         out=out,
-        high=high,
-        low=low,
-        decoder=decoder,
-        weights=weights,
-        strength=strength,
+        **parts,
+        **sampling,
+        **areas,
         candidates=candidates,
-        steps=steps,
-        guidance=guidance,
         average=average,
         split=split,
         subject=subject,
         ids=None if ids_from is None else read_ids(ids_from),
         limit=limit,
         seed=seed,
-        control=control,
-        keep_rois=keep_rois,
-        drop_rois=drop_rois,
         keep_candidates=keep_candidates,
         overwrite=overwrite,
         shard=shared.parse_shard(shard),
         outside=outside_of(index, pictures, download, rerank),
-        details=load_config(Details, preset=None, overrides=changes or ()),
+        details=details_of(changes or ()),
     )
     _emit(run(chosen))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindeye_cli.core.config import load_config
 from mindeye_cli.core.launch import rank, world_size
 from mindeye_cli.core.trials import Split
 from mindeye_cli.reconstruct.outside_options import Outside
@@ -182,6 +184,11 @@ class Options:
         """This process's share of the batches: its shard's, or its part of it under a launcher."""
         index, count = self.shard
         return index * world_size() + rank(), count * world_size()
+
+
+def details_of(changes: Sequence[str]) -> Details:
+    """The details that `--set` changes, one `KEY=VALUE` each; errors as of `load_config`."""
+    return load_config(Details, preset=None, overrides=changes)
 
 
 def _choice(option: str, value: str, choices: tuple[str, ...]) -> UsageProblem:
