@@ -15,6 +15,7 @@ Shapes: `N` images, `D` features, `R` rank, `V` voxels, `J` refits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,20 @@ class Refits:
         """Arrays beside the model's, by name, for saving."""
         names = ("scores", "responses", "columns", "counts")
         return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_tensors(cls, model: EncodingModel, tensors: Mapping[str, Tensor]) -> Refits:
+        """Read back what `tensors` gave; a missing name is a KeyError."""
+        names = ("scores", "responses", "columns", "counts")
+        return cls(model=model, **{name: tensors[name] for name in names})
+
+    def variance(self) -> Tensor:
+        """Of the training responses over images, with N - 1; float32 (V,)."""
+        out = torch.empty(len(self.columns))
+        for start in range(0, len(out), 1024):
+            part = slice(start, start + 1024)
+            out[self.columns[part]] = self.responses[:, part].float().var(dim=0)
+        return out
 
     def draw(
         self, direction: Values, *, bootstrap: int, permuted: int, seed: int
