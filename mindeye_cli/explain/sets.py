@@ -76,12 +76,13 @@ def contrast(encoder: Encoder, asked: Asked, against: Asked | None, seed: int = 
     origin = beside.mean(axis=0)
     response = respond(encoder, asked.vectors.mean(axis=0) - origin, seed=seed)
     own, other = (area_scores(encoder, v, origin) for v in (asked.vectors, beside))
+    pool = _pool(encoder, asked, others)
     moved = _resampled(own, seed, "set") - _resampled(other, seed, "others")
     return Contrast(
         response=response,
         interval=response.interval(moved - moved.mean(axis=0)),
-        unusual=_unusual(encoder, asked, others, own.mean(axis=0) - other.mean(axis=0), seed),
-        coherence=_coherence(encoder, asked.vectors, others, seed),
+        unusual=_unusual(encoder, asked, pool, own.mean(axis=0) - other.mean(axis=0), seed),
+        coherence=_coherence(encoder, asked.vectors, pool, seed),
     )
 
 
@@ -112,6 +113,17 @@ def _resampled(scores: Doubles, seed: int, name: str) -> Doubles:
     return np.asarray(scores[draws].mean(axis=1))
 
 
+def _pool(encoder: Encoder, asked: Asked, others: Floats) -> Floats:
+    """Features that random sets are drawn from: the references', or of all images for large sets.
+
+    Only features are looked at, so images that trained the encoding model may be among them.
+    """
+    if len(others) >= 2 * len(asked.vectors):
+        return others
+    every = np.setdiff1d(np.arange(encoder.store.images.n, dtype=np.int64), asked.rows)
+    return encoder.vectors(every)
+
+
 def _random_sets(n: int, size: int, seed: int) -> NDArray[np.int64] | None:
     """Positions of random sets without replacement (J, n); None where they would hardly differ."""
     if n < 2 * size:
@@ -121,13 +133,13 @@ def _random_sets(n: int, size: int, seed: int) -> NDArray[np.int64] | None:
 
 
 def _unusual(
-    encoder: Encoder, asked: Asked, others: Floats, difference: Doubles, seed: int
+    encoder: Encoder, asked: Asked, pool: Floats, difference: Doubles, seed: int
 ) -> Doubles | None:
     """p of the set's difference among random sets', against the largest of all areas."""
-    sets = _random_sets(len(others), len(asked.vectors), seed)
+    sets = _random_sets(len(pool), len(asked.vectors), seed)
     if sets is None:
         return None
-    null = area_scores(encoder, others, others.mean(axis=0))[sets].mean(axis=1)
+    null = area_scores(encoder, pool, pool.mean(axis=0))[sets].mean(axis=1)
     spread = null.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     largest = np.abs(null / spread).max(axis=1)
@@ -135,19 +147,19 @@ def _unusual(
     return np.asarray((1 + beyond) / (1 + RANDOM_SETS))
 
 
-def _coherence(encoder: Encoder, vectors: Floats, others: Floats, seed: int) -> dict[str, Any]:
+def _coherence(encoder: Encoder, vectors: Floats, pool: Floats, seed: int) -> dict[str, Any]:
     """Mean pairwise cosine of the set, and its place among random sets' of the same size."""
     if len(vectors) < 2:
         return {"value": None, "random": None, "p": None}
     centre = encoder.refits.model.basis.mean.numpy()
     own = _unit(vectors - centre)
     value = _pairwise(own.sum(axis=0), len(own))
-    sets = _random_sets(len(others), len(vectors), seed)
+    sets = _random_sets(len(pool), len(vectors), seed)
     if sets is None:
         return {"value": float(value), "random": None, "p": None}
-    members = np.zeros((len(sets), len(others)))
+    members = np.zeros((len(sets), len(pool)))
     np.put_along_axis(members, sets, 1.0, axis=1)
-    null = _pairwise(members @ _unit(others - centre), len(own))
+    null = _pairwise(members @ _unit(pool - centre), len(own))
     p = (1 + (null >= value).sum()) / (1 + len(null))
     return {"value": float(value), "random": float(null.mean()), "p": float(p)}
 

@@ -23,7 +23,7 @@ from mindeye_cli.explain.pictures.space import Anatomy
 from mindeye_store.errors import InvalidInput
 
 Pixels = NDArray[np.uint8]
-MOST_SLICES, COLUMNS, LEAST_SIDE = 20, 5, 128
+MOST_SLICES, COLUMNS, LEAST_SIDE, GAP = 20, 5, 128, 14
 BACKGROUND, GREY = (24, 27, 31), (120, 120, 120)
 # Ends and middle of the scale (the colours of ColorBrewer's RdBu, darker at the ends).
 BELOW, MIDDLE, ABOVE = (33, 102, 172), (247, 247, 247), (178, 24, 43)
@@ -101,9 +101,9 @@ def _montage(tiles: list[Image.Image], limit: float) -> Image.Image:
     width, height = tiles[0].size
     columns = min(COLUMNS, len(tiles))
     rows = math.ceil(len(tiles) / columns)
-    sheet = Image.new("RGB", (columns * (width + 2), rows * (height + 2) + LEGEND), BACKGROUND)
+    sheet = Image.new("RGB", (columns * (width + GAP), rows * (height + GAP) + LEGEND), BACKGROUND)
     for number, tile in enumerate(tiles):
-        sheet.paste(tile, (number % columns * (width + 2), number // columns * (height + 2)))
+        sheet.paste(tile, (number % columns * (width + GAP), number // columns * (height + GAP)))
     _legend(sheet, limit)
     return sheet
 
