@@ -44,6 +44,11 @@ COMMANDS = {
         "Train a sparse autoencoder and ask for brain activity like something.",
         ("train", "show", "map", "read", "query", "synth", "clamp"),
     ),
+    "explain": Entry(
+        _AT + "explain",
+        "Tell which brain areas answer for an image, or for a set of images.",
+        ("image", "set"),
+    ),
     "evaluate": Entry(_AT + "evaluate", "Score reconstructions, with intervals and controls."),
     "compare": Entry(_AT + "compare", "Compare evaluated reconstructions, image by image."),
     "report": Entry(_AT + "report", "Write one self-contained HTML page."),

@@ -20,6 +20,7 @@ CAPABILITIES = (
     "compare",
     "report",
     "sae",
+    "explain",
     "demo",
     "builtin",
 )

@@ -15,6 +15,7 @@ Shapes: `N` images, `D` features, `R` rank, `V` voxels, `J` refits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +88,20 @@ class Refits:
         names = ("scores", "responses", "columns", "counts")
         return {name: getattr(self, name) for name in names}
 
+    @classmethod
+    def from_tensors(cls, model: EncodingModel, tensors: Mapping[str, Tensor]) -> Refits:
+        """Read back what `tensors` gave; a missing name is a KeyError."""
+        names = ("scores", "responses", "columns", "counts")
+        return cls(model=model, **{name: tensors[name] for name in names})
+
+    def variance(self) -> Tensor:
+        """Of the training responses over images, with N - 1; float32 (V,)."""
+        out = torch.empty(len(self.columns))
+        for start in range(0, len(out), 1024):
+            part = slice(start, start + 1024)
+            out[self.columns[part]] = self.responses[:, part].float().var(dim=0)
+        return out
+
     def draw(
         self, direction: Values, *, bootstrap: int, permuted: int, seed: int
     ) -> tuple[Tensor, Tensor]:
@@ -153,3 +168,37 @@ class Refits:
         for rows in strata:
             orders[:, rows] = random.permuted(np.tile(rows, (draws, 1)), axis=1)
         return torch.from_numpy(orders)
+
+
+def permuted_spread(
+    model: EncodingModel, scores: Tensor, weights: Tensor, variance: Tensor, contrasts: Values
+) -> Tensor:
+    """Standard deviation of `contrasts @ weight` as images change places, known exactly.
+
+    A contrast is a weighted sum of responses; over all orders of the images its mean is 0 and its
+    variance the sum of squares of the centred weights times the voxel's variance.
+
+    Parameters
+    ----------
+    model : EncodingModel
+    scores : float32 (N, R)
+        Centred training features along the eigenvectors.
+    weights : float32 (N,)
+        Of the images, with mean 1.
+    variance : float32 (V,)
+        Of the training responses over images, with N - 1.
+    contrasts : float array (C, D)
+
+    Returns
+    -------
+    float32 (C, V)
+    """
+    turned = as_tensor(contrasts) @ model.basis.vectors
+    rows = scores * weights[:, None]
+    spread = torch.ones(len(turned), len(variance))
+    for alpha in torch.unique(model.alpha):
+        voxels = model.alpha == alpha
+        hat = rows @ (turned * model.basis.shrink(alpha[None])[:, 0]).T
+        square = (hat - hat.mean(dim=0)).square().sum(dim=0)
+        spread[:, voxels] = (square[:, None] * variance[None, voxels]).sqrt()
+    return spread

@@ -6,7 +6,7 @@ Shapes: `B` rows of responses, `V` voxels, `T` tokens, `D` width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -39,6 +39,18 @@ class Predictor(Protocol):
         """The outputs asked for of a batch of rows; `first` is the number of its first row."""
 
 
+@runtime_checkable
+class Embedding(Protocol):
+    """A predictor whose output is an embedding that gradients can pass through."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def embed(self, voxels: Tensor) -> Tensor:
+        """The retrieval embedding or the prediction, flattened: (B, V) to (B, Q), on `device`."""
+
+
 class HighLevelPredictor:
     """Backbone, projector and prior of a run."""
 
@@ -66,6 +78,15 @@ class HighLevelPredictor:
             out = self.model.projector(tokens) if name == "retrieval" else tokens
             found[name] = np.asarray(out.cpu().numpy().reshape(-1, *self.shape))
         return found
+
+    def embed(self, voxels: Tensor) -> Tensor:
+        """See `Embedding`: the retrieval head's tokens."""
+        parts = [
+            voxels if number == self.place else voxels.new_empty((0, size))
+            for number, size in enumerate(self.model.config.n_voxels)
+        ]
+        tokens: Tensor = self.model.projector(self.model.backbone(parts))
+        return tokens.flatten(1)
 
     @torch.no_grad()
     def sample(
@@ -122,6 +143,22 @@ class RidgePredictor:
     ) -> dict[str, Floats]:
         """See `Predictor`."""
         return {"prediction": self.model.predict(voxels).reshape(-1, *self.shape)}
+
+    @property
+    def device(self) -> torch.device:
+        """Its matrices stay in main memory."""
+        return torch.device("cpu")
+
+    def embed(self, voxels: Tensor) -> Tensor:
+        """See `Embedding`."""
+        weight, intercept = map(torch.from_numpy, (self.model.weight, self.model.intercept))
+        columns = voxels @ weight + intercept
+        whitening = self.model.whitening
+        if whitening is None:
+            return columns
+        components = torch.from_numpy(whitening.components).float()
+        spread, mean = (torch.from_numpy(a).float() for a in (whitening.spread, whitening.mean))
+        return (columns * spread) @ components + mean
 
 
 def _seeds(seed: int, samples: int) -> list[int]:

@@ -23,6 +23,7 @@ from mindeye_cli.models.high_level import HighLevelConfig, HighLevelModel
 from mindeye_cli.models.lowlevel import LowLevelConfig, LowLevelModel
 from mindeye_cli.models.predictors import (
     BATCH,
+    Embedding,
     HighLevelPredictor,
     LowLevelPredictor,
     Predictor,
@@ -71,6 +72,23 @@ class RunModel:
         if isinstance(inner, LowLevelPredictor):
             return inner.model.backbone.stem.linears[inner.place]  # type: ignore[return-value]
         return None
+
+    @property
+    def embedding(self) -> Embedding:
+        """The part that decodes an embedding, for gradients.
+
+        Raises
+        ------
+        InvalidInput
+            The run decodes latents, not an embedding.
+        """
+        if not isinstance(self._inner, Embedding):
+            raise InvalidInput(
+                f"a {self.kind} run decodes no embedding",
+                where=str(self.run),
+                fix="give a run of `mindeye train high-level` or `mindeye train ridge`",
+            )
+        return self._inner
 
     def predict(
         self, voxels: Any, seed: int = 0, outputs: Sequence[str] | None = None

@@ -31,6 +31,7 @@ def voxels_of(store: Path, name: str) -> VoxelTable:
         count=int(subject.voxels.shape[1]),
         ijk=subject.ijk,
         affine=None if subject.affine is None else subject.affine.tolist(),
+        volume_shape=subject.attrs.get("volume_shape"),
         rois={atlas: RoiLabels(roi.labels, roi.names) for atlas, roi in subject.rois.items()},
         file_ncsnr=subject.ncsnr,
     )

@@ -60,6 +60,7 @@ def voxel_table(root: Path | None, subject: int, count: int, where: str) -> Voxe
         count=count,
         ijk=mask.ijk,
         affine=mask.affine.tolist(),
+        volume_shape=[int(n) for n in mask.shape],
         rois=read_rois(layout, mask),
     )
 

@@ -227,6 +227,7 @@ def subject_attributes(data: Measured) -> dict[str, Any]:
         "dropped": {"count": 0 if data.fill else int(invalid.mask.sum()), **invalid.reasons},
         "filled": int(invalid.mask.sum()) if data.fill else 0,
         "affine": data.voxels.affine,
+        "volume_shape": data.voxels.volume_shape,
         "roi_labels": {
             name: {str(label): text for label, text in roi.names.items()}
             for name, roi in data.voxels.rois.items()

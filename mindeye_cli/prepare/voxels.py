@@ -46,6 +46,8 @@ class VoxelTable:
         Voxel indices in the volume.
     affine : list of 4 lists of 4 floats, optional
         From voxel indices to millimetres.
+    volume_shape : list of 3 int, optional
+        (X, Y, Z) of the volume.
     rois : dict of str to RoiLabels
         By atlas.
     file_ncsnr : float32 array (V,), optional
@@ -55,6 +57,7 @@ class VoxelTable:
     count: int
     ijk: NDArray[np.int16] | None = None
     affine: list[list[float]] | None = None
+    volume_shape: list[int] | None = None
     rois: dict[str, RoiLabels] = field(default_factory=dict)
     file_ncsnr: NDArray[np.float32] | None = None
 

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.models.encoders import load_encoder
+from mindeye_cli.models.encoders.picture_files import SUFFIXES, encode_files, picture_files
 from mindeye_cli.models.encoders.text import load_text_tower
 from mindeye_cli.sae.atoms import centred_words
 from mindeye_cli.sae.opened import Sae, space_vectors
-from mindeye_cli.sae.picture_files import SUFFIXES, encode_files, picture_files
 from mindeye_store import Store
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 

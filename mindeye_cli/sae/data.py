@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core import fingerprint
 from mindeye_cli.core.rois import resolve
+from mindeye_cli.core.target_rows import image_vectors
 from mindeye_cli.core.trials import (
     average_trials,
     mask_fingerprint,
@@ -25,7 +26,7 @@ from mindeye_cli.core.trials import (
     training_trials,
 )
 from mindeye_cli.models.encoders import Encoder, load_encoder
-from mindeye_cli.sae.picture_files import encode_files, picture_files
+from mindeye_cli.models.encoders.picture_files import encode_files, picture_files
 from mindeye_store import Store, open_store, prepare_command
 from mindeye_store.errors import InvalidInput, UsageProblem
 
@@ -35,7 +36,6 @@ BRAIN = "brain:"
 # Wider rows would make a dictionary of gigabytes: 257 x 768 tokens are 197,376 numbers.
 MOST_WIDTH = 8192
 LEAST_ROWS = 20
-CHUNK = 512
 # Two pictures of this cosine are one: what a resized copy of a photograph keeps.
 SAME = 0.999
 
@@ -120,17 +120,6 @@ def training_rows(request: Request) -> TrainingRows:
         rows = _pictures_alone(request) if folder else _images(request)
     _check(rows)
     return rows
-
-
-def image_vectors(reader: Any, rows: Rows) -> Floats:
-    """Flattened targets of some images, read in parts; float32 (n, D)."""
-    parts = [
-        np.asarray(reader.read(rows[i : i + CHUNK]), dtype=np.float32).reshape(
-            len(rows[i : i + CHUNK]), -1
-        )
-        for i in range(0, len(rows), CHUNK)
-    ]
-    return np.concatenate(parts)
 
 
 def responses_of(store: Store, subject: str, voxels: Rows) -> tuple[Floats, Rows]:

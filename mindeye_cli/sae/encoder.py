@@ -13,17 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from mindeye_cli.core.fingerprint import of_json, of_state_dict
 from mindeye_cli.core.rois import list_areas
 from mindeye_cli.core.trials import ImageTrials, average_trials, training_trials
-from mindeye_cli.models.encoding import (
-    EncodingModel,
-    fit_encoding,
-    row_weights,
-)
+from mindeye_cli.models.encoding import EncodingModel, fit_encoding, row_weights
 from mindeye_cli.models.encoding_files import load_encoding, save_encoding
+from mindeye_cli.models.encoding_refits import permuted_spread
 from mindeye_cli.sae.data import responses_of
 from mindeye_cli.sae.opened import Sae, space_vectors
 from mindeye_store import Store, Subject
@@ -69,16 +65,12 @@ class Encoder:
         change, z : float32 arrays (C, V)
         """
         change = self.model.contrast(contrasts).numpy()
-        weights, basis = row_weights(self.trials.counts), self.model.basis
-        turned = torch.from_numpy(np.asarray(contrasts, np.float32)) @ basis.vectors
-        rows = (torch.from_numpy(self.features) - basis.mean) @ basis.vectors * weights[:, None]
-        variance = self.responses.var(axis=0, ddof=1)
-        spread = np.ones_like(change)
-        for alpha in torch.unique(self.model.alpha):
-            voxels = (self.model.alpha == alpha).numpy()
-            hat = rows @ (turned * basis.shrink(alpha[None])[:, 0]).T
-            square = (hat - hat.mean(dim=0)).square().sum(dim=0).numpy()
-            spread[:, voxels] = np.sqrt(square[:, None] * variance[None, voxels])
+        scores = (
+            torch.from_numpy(self.features) - self.model.basis.mean
+        ) @ self.model.basis.vectors
+        variance = torch.from_numpy(self.responses.var(axis=0, ddof=1))
+        weights = row_weights(self.trials.counts)
+        spread = permuted_spread(self.model, scores, weights, variance, contrasts).numpy()
         return change, change / np.maximum(spread, 1e-12)
 
 
@@ -141,22 +133,6 @@ def subject_named(store: Store, sae: Sae, subject: str | None) -> str:
         where="--subject",
         fix=f"one of: {', '.join(store.subjects)}",
     )
-
-
-def two_sided(z: Floats) -> NDArray[np.float64]:
-    """Two-sided normal p values."""
-    return np.asarray(2 * ndtr(-np.abs(z.astype(np.float64))))
-
-
-def fdr(p: NDArray[np.float64]) -> Floats:
-    """Benjamini-Hochberg q values over the last axis."""
-    order = np.argsort(p, axis=-1)
-    count = p.shape[-1]
-    scaled = np.take_along_axis(p, order, -1) * count / np.arange(1, count + 1)
-    running = np.minimum.accumulate(scaled[..., ::-1], axis=-1)[..., ::-1]
-    q = np.empty_like(p)
-    np.put_along_axis(q, order, np.minimum(running, 1.0), -1)
-    return q.astype(np.float32)
 
 
 def area_table(

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.atomic import refuse_existing, write_stream
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.significance import fdr, two_sided
 from mindeye_cli.core.threads import threads
 from mindeye_cli.core.trials import average_trials
 from mindeye_cli.models.encoding import fit_encoding
 from mindeye_cli.sae import encoder as encoding
 from mindeye_cli.sae.concept import find_concept
-from mindeye_cli.sae.encoder import QUESTION, Encoder, area_table, fdr, two_sided
+from mindeye_cli.sae.encoder import QUESTION, Encoder, area_table
 from mindeye_cli.sae.opened import Sae, open_sae
 from mindeye_cli.sae.train import headline
 from mindeye_store import Store, open_store

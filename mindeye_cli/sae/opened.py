@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from mindeye_cli.core.checkpoint import load_tensors
 from mindeye_cli.core.config import from_toml
 from mindeye_cli.core.runs import CONFIG, MODEL, RunInfo, differs, read_run
+from mindeye_cli.core.target_rows import image_vectors
 from mindeye_cli.core.trials import test_images_any_subject, trained_rows
 from mindeye_cli.models.sae import SparseAutoencoder, sae_from_tensors
 from mindeye_cli.sae.config import SaeRunConfig
-from mindeye_cli.sae.data import BRAIN, image_vectors
+from mindeye_cli.sae.data import BRAIN
 from mindeye_cli.sae.train import ATOMS
 from mindeye_store import Store
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem

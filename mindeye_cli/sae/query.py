@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.retrieval_scores import cosine
+from mindeye_cli.core.significance import fdr, two_sided
 from mindeye_cli.core.threads import threads
 from mindeye_cli.sae.atoms import label
 from mindeye_cli.sae.concept import Concept, find_concept
 from mindeye_cli.sae.decoded import BrainReader, open_brain
-from mindeye_cli.sae.encoder import QUESTION, area_table, fdr, fit_encoder, two_sided
+from mindeye_cli.sae.encoder import QUESTION, area_table, fit_encoder
 from mindeye_cli.sae.opened import Sae, open_sae
 from mindeye_cli.sae.train import headline
 from mindeye_store import Store, open_store

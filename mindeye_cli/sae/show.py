@@ -15,8 +15,8 @@ from PIL import Image
 from mindeye_cli import __version__
 from mindeye_cli.core.atomic import refuse_existing, write_text
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.models.encoders.picture_files import read_picture
 from mindeye_cli.sae.opened import Sae, open_sae
-from mindeye_cli.sae.picture_files import read_picture
 from mindeye_cli.sae.train import headline
 from mindeye_store import open_store
 from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem

@@ -14,8 +14,9 @@ from sae.conftest import SPACE, Study, mindeye, settings
 
 from mindeye_cli.core import trials
 from mindeye_cli.core.runs import read_run
+from mindeye_cli.core.significance import fdr, two_sided
 from mindeye_cli.models.run_model import load_run
-from mindeye_cli.sae.encoder import fdr, fit_encoder, two_sided
+from mindeye_cli.sae.encoder import fit_encoder
 from mindeye_cli.sae.opened import open_sae, space_vectors
 from mindeye_cli.sae.synth import RealResponses
 from mindeye_store import open_store

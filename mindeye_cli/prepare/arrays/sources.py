@@ -131,7 +131,9 @@ def with_mask(table: VoxelTable, mask: Mask | None, where: str) -> VoxelTable:
             where=where,
             fix="list the voxels in C order of mask > 0",
         )
-    return replace(table, ijk=mask.ijk, affine=mask.affine.tolist())
+    return replace(
+        table, ijk=mask.ijk, affine=mask.affine.tolist(), volume_shape=[int(n) for n in mask.shape]
+    )
 
 
 def _open(path: Path) -> Hdf5Volumes | NiftiVolumes:

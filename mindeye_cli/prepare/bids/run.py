@@ -123,7 +123,12 @@ def prepare_bids(options: BidsOptions) -> Outcome:
 def _voxels(options: BidsOptions, name: str, shape: tuple[int, ...]) -> tuple[VoxelTable, Mask]:
     if options.voxels_of is None:
         mask = read_mask(find_mask(options.folder, options.label, options.mask), "mask")
-        table = VoxelTable(count=len(mask.ijk), ijk=mask.ijk, affine=mask.affine.tolist())
+        table = VoxelTable(
+            count=len(mask.ijk),
+            ijk=mask.ijk,
+            affine=mask.affine.tolist(),
+            volume_shape=[int(n) for n in mask.shape],
+        )
         return table, mask
     table = voxels_of(options.voxels_of, name)
     like = mask_of(table)

@@ -91,6 +91,7 @@ def check(options: NsdOptions) -> Checked:
         count=len(mask.ijk),
         ijk=mask.ijk,
         affine=mask.affine.tolist(),
+        volume_shape=[int(n) for n in mask.shape],
         rois=read_rois(layout, mask),
         file_ncsnr=file_ncsnr,
     )

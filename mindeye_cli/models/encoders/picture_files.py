@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mindeye_cli.core.progress import track
-from mindeye_cli.models.encoders import Encoder
+from mindeye_cli.models.encoders.base import Encoder
 from mindeye_store.errors import InvalidInput, MissingResource
 
 Floats = NDArray[np.float32]

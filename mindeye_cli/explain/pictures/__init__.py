@@ -1,0 +1,1 @@
+"""Maps as files: NIfTI volumes, slices of the subject's own volume, and standard surfaces."""

@@ -1,0 +1,144 @@
+"""What `explain` leaves in a folder: the result, maps and pictures, all of them or none.
+
+    explanation.json   the result; `mindeye report DIR` makes the page of it
+    asked-N.png        the images asked about, at most 24
+    responds.nii.gz    a map for each question that has one, and its slices as PNG
+    glass.png, surface.html   on a standard brain, where the data is declared to be in its space
+
+Shapes: `V` voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mindeye_cli.core.atomic import refuse_existing, staged_dir, write_json
+from mindeye_cli.core.fingerprint import of_array, of_file, of_json
+from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.runs import MODEL
+from mindeye_cli.explain.asked import Asked
+from mindeye_cli.explain.encoder import Encoder
+from mindeye_cli.explain.options import ExplainOptions
+from mindeye_cli.explain.pictures.slices import write_slices
+from mindeye_cli.explain.pictures.space import Anatomy, anatomy, has_places
+from mindeye_cli.explain.pictures.standard import need_standard, write_standard
+from mindeye_cli.explain.pictures.volumes import write_map
+from mindeye_store.files import read_json
+
+RESULT = "explanation.json"
+# Keys of the file that are not printed.
+FILE_ONLY = ("names", "datasets", "fingerprint")
+SIDE = 192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maps:
+    """Maps over voxels, float32 (V,), by the question they answer; which voxels are greyed."""
+
+    values: Mapping[str, NDArray[np.float32]]
+    grey: NDArray[np.bool_]
+
+
+def finished(encoder: Encoder, asked: Asked, options: ExplainOptions) -> Outcome | None:
+    """The result that is there already, where it is the one asked for.
+
+    Raises
+    ------
+    UsageProblem
+        Something else is in the way.
+    """
+    out = options.out
+    if out is None or options.overwrite:
+        return None
+    record = read_json(out / RESULT) if (out / RESULT).is_file() else {}
+    if record.get("fingerprint") != _fingerprint(encoder, asked, options):
+        refuse_existing(out, overwrite=False)
+        return None
+    files = tuple(out / name for name in record["maps"])
+    values = {key: v for key, v in record.items() if key not in FILE_ONLY}
+    return Outcome(
+        status="notneeded",
+        outputs=(out / RESULT, *files),
+        values={**values, "maps": list(map(str, files))},
+    )
+
+
+def _fingerprint(encoder: Encoder, asked: Asked, options: ExplainOptions) -> str:
+    """Of everything that the result depends on."""
+    settings = {k: v for k, v in asdict(options).items() if k not in ("out", "overwrite")}
+    return of_json(
+        {
+            **{key: str(value) for key, value in settings.items()},
+            "text": asked.text,
+            "asked": of_array(asked.vectors),
+            "responses": encoder.subject.fingerprint,
+            "references": of_array(encoder.reference_vectors),
+            "model": of_file(encoder.run / MODEL),
+        }
+    )
+
+
+def finish(
+    encoder: Encoder, asked: Asked, values: dict[str, Any], maps: Maps, options: ExplainOptions
+) -> Outcome:
+    """Write the folder, where one was asked for.
+
+    Raises
+    ------
+    InvalidInput, MissingResource
+        A standard brain was asked for and cannot be drawn.
+    """
+    if options.out is None:
+        return Outcome(values={**values, "maps": []})
+    drawn = has_places(encoder, options.mask)
+    places = anatomy(encoder, options.mask, options.anatomy) if drawn or options.standard else None
+    if options.standard and places is not None:
+        need_standard(places)
+    with staged_dir(options.out, overwrite=options.overwrite) as folder:
+        names = [] if places is None else _draw(folder, places, maps, options.standard)
+        for number, pixels in enumerate(asked.pixels):
+            picture = Image.fromarray(pixels)
+            picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+            picture.save(folder / f"asked-{number:02d}.png")
+        if places is None:
+            values["warnings"].append(
+                "the store has no places of the voxels: no maps; give the volume that they were"
+                " taken from with --mask FILE.nii.gz"
+            )
+        document = {
+            **values,
+            "asked": Path(asked.text).name if not asked.text.startswith("image:") else asked.text,
+            "names": list(asked.names),
+            "datasets": encoder.subject.attrs.get("SourceDatasets", []),
+            "maps": names,
+            "fingerprint": _fingerprint(encoder, asked, options),
+        }
+        write_json(folder / RESULT, document)
+    files = tuple(options.out / name for name in names)
+    return Outcome(
+        outputs=(options.out / RESULT, *files), values={**values, "maps": list(map(str, files))}
+    )
+
+
+def _draw(folder: Path, places: Anatomy, maps: Maps, standard: bool) -> list[str]:
+    """Write maps and their pictures; returns the files' names."""
+    names = []
+    for name, map_ in maps.values.items():
+        if places.space != "fsaverage":
+            write_map(folder / f"{name}.nii.gz", places, map_)
+            write_slices(folder / f"{name}.png", places, map_, maps.grey)
+            names += [f"{name}.nii.gz", f"{name}.png"]
+        else:
+            np.save(folder / f"{name}.npy", map_, allow_pickle=False)
+            names.append(f"{name}.npy")
+    if standard and maps.values:
+        first = next(iter(maps.values.values()))
+        names += [path.name for path in write_standard(folder, places, first)]
+    return names
