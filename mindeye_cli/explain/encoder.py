@@ -26,7 +26,7 @@ from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo, differs, read_run
 from mindeye_cli.core.sampler import rng
 from mindeye_cli.core.target_rows import image_vectors
-from mindeye_cli.core.trials import average_trials, trained_rows, training_trials
+from mindeye_cli.core.trials import ImageTrials, average_trials, trained_rows, training_trials
 from mindeye_cli.explain.areas import Areas
 from mindeye_cli.models.encoding import fit_encoding
 from mindeye_cli.models.encoding_files import load_encoding, save_encoding
@@ -110,40 +110,46 @@ def open_encoder(
     source = subject_of_run(store, run, info, subject)
     areas = Areas.of(source)
     chosen = encoding_space(store, info, space)
-    target = store.target(chosen)
     trials = training_trials(store, source)
-    key = of_json(
-        {
-            "space": chosen,
-            "targets": str(target.attrs["fingerprint"]),
-            "responses": source.fingerprint,
-            "images": trials.image_rows.tolist(),
-            "seed": seed,
-        }
-    )
     folder = run / FOLDER / f"{source.name}-{chosen.replace(':', '-').replace('/', '-')}"
-    model = load_encoding(folder, key)
-    if model is None:
-        responses = average_trials(source, trials)
-        features = image_vectors(target, trials.image_rows)
-        model = fit_encoding(features, responses, trials.counts, seed=seed)
-        refits = Refits.of(model, features, responses, trials.counts)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_tensors(folder / "refits.safetensors", refits.tensors())
-        save_encoding(folder, model, key, {"space": chosen, "subject": source.name})
-    else:
-        refits = Refits.from_tensors(model, load_tensors(folder / "refits.safetensors"))
     return Encoder(
         store=store,
         run=run,
         info=info,
         subject=source,
         space=chosen,
-        refits=refits,
+        refits=_refits(store, source, chosen, trials, folder=folder, seed=seed),
         areas=areas,
         trained=trials.image_rows,
         references=_references(store, info, trials.image_rows, seed),
     )
+
+
+def _refits(
+    store: Store, source: Subject, space: str, trials: ImageTrials, *, folder: Path, seed: int
+) -> Refits:
+    """The fit that FOLDER keeps, where it was made from the same rows; else a new one, kept."""
+    target = store.target(space)
+    key = of_json(
+        {
+            "space": space,
+            "targets": str(target.attrs["fingerprint"]),
+            "responses": source.fingerprint,
+            "images": trials.image_rows.tolist(),
+            "seed": seed,
+        }
+    )
+    model = load_encoding(folder, key)
+    if model is not None:
+        return Refits.from_tensors(model, load_tensors(folder / "refits.safetensors"))
+    features = image_vectors(target, trials.image_rows)
+    responses = average_trials(source, trials)
+    model = fit_encoding(features, responses, trials.counts, seed=seed)
+    refits = Refits.of(model, features, responses, trials.counts)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(folder / "refits.safetensors", refits.tensors())
+    save_encoding(folder, model, key, {"space": space, "subject": source.name})
+    return refits
 
 
 def encoding_space(store: Store, info: RunInfo, space: str | None = None) -> str:

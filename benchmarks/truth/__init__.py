@@ -1,0 +1,1 @@
+"""A small brain of which everything is known, for `explain.py`."""
