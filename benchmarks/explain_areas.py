@@ -119,6 +119,9 @@ def silence(encoder: Encoder, kinds: np.ndarray, runs: int, totals: dict[str, li
             totals.setdefault(f"{what}, q alone", []).append(
                 any(v["q"] <= 0.05 for v in found.values())
             )
+            totals.setdefault(f"{what}, unusual alone", []).append(
+                any(v["unusual"] is not None and v["unusual"] <= 0.05 for v in found.values())
+            )
 
 
 def main() -> None:
