@@ -9,6 +9,8 @@ Shapes: `V` voxels.
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +64,20 @@ def write_standard(folder: Path, anatomy: Anatomy, values: NDArray[np.floating])
             image, colorbar=True, plot_abs=False, vmax=limit, symmetric_cbar=True
         )
         buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=110)
+        # nilearn's own method of this name takes paths alone.
+        figure.frame_axes.figure.savefig(buffer, dpi=110)
         figure.close()
         write_bytes(folder / "glass.png", buffer.getvalue())
         written.append(folder / "glass.png")
-        view: Any = plotting.view_img_on_surf(image, surf_mesh="fsaverage5", vmax=limit)
+        with warnings.catch_warnings():
+            # Vertices that lie outside of the volume have no values to average.
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            view: Any = plotting.view_img_on_surf(image, surf_mesh="fsaverage5", vmax=limit)
     else:
         view = _surface(plotting, anatomy, values, limit)
-    write_text(folder / "surface.html", str(view.get_standalone()))
+    # nilearn's page fetches its icon; this one must open without a network.
+    page = re.sub(r'<link[^>]*href="https?:[^>]*>', "", str(view.get_standalone()))
+    write_text(folder / "surface.html", page)
     return [*written, folder / "surface.html"]
 
 
