@@ -72,15 +72,19 @@ def explain_image(store: Path, run: Path, file: str, options: ExplainOptions) ->
         if done is not None:
             return done
         signal = Signal.of(encoder)
-        response = image_response(encoder, asked, options.seed)
         values: dict[str, Any] = {
             "asked": asked.text,
             "question": QUESTION,
-            "rois": image_areas(encoder, asked, response),
+            "rois": {},
             "training": training_distance(encoder, asked.vectors),
             "references": len(encoder.references),
         }
-        return _rest(encoder, asked, signal, values, {"responds": response.map}, options)
+        maps = {}
+        if "responds" in options.questions:
+            response = image_response(encoder, asked, options.seed)
+            values["rois"] = image_areas(encoder, asked, response)
+            maps["responds"] = response.map
+        return _rest(encoder, asked, signal, values, maps, options)
 
 
 def explain_set(

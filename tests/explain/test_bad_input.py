@@ -11,6 +11,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 from explain.conftest import SPACE, Study, mindeye
 from PIL import Image
 
@@ -200,7 +201,9 @@ def test_standard_brains_of_declared_data(study: Study, tmp_path: Path) -> None:
 def test_shares_that_never_add_up_end_the_command(
     study: Study, tmp_path: Path, call_cli: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gradients, "_path", lambda score, response, base, steps: response - base)
+    monkeypatch.setattr(
+        gradients, "_back", lambda through, slopes, row: torch.ones(len(slopes), len(row))
+    )
     done = call_cli(
         "explain", "image", study.store, study.run, image(study), "--out", tmp_path / "out"
     )

@@ -70,6 +70,19 @@ def test_a_linear_score_needs_no_path() -> None:
     torch.testing.assert_close(found.values, weight * (row - baselines), atol=1e-5, rtol=1e-5)
 
 
+def test_a_path_behind_an_affine_map_gives_the_same_shares_and_values() -> None:
+    network, row, baselines = Decoder(11), draws(12, VOXELS), draws(13, 3, VOXELS)
+    first, rest = network.body[0], network.body[1:]
+    score = lambda rows: torch.cosine_similarity(rest(rows), network.target[None], dim=1)  # noqa: E731
+    whole = expected_gradients(network, row, baselines)
+    split = expected_gradients(score, row, baselines, through=first)
+    torch.testing.assert_close(split.values, whole.values, atol=1e-5, rtol=1e-4)
+    groups = torch.arange(VOXELS) % 5
+    one = shapley(network, row, groups, orders=8, seed=3)
+    two = shapley(score, row, groups, through=first, orders=8, seed=3)
+    torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-4)
+
+
 def sharp(rows: Tensor) -> Tensor:
     """A step that few points of the path see."""
     return torch.sigmoid(2000 * (rows.sum(dim=1) - 0.123))
