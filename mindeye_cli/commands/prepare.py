@@ -23,7 +23,12 @@ def nsd(
     store: shared.Store,
     subject: parts.NsdSubject,
     roi: Annotated[
-        str, typer.Option(help="ROI volume whose voxels above 0 are taken.")
+        str,
+        typer.Option(
+            metavar="EXPR",
+            help="ROI volume whose voxels above 0 are taken, or areas joined by |, &, - and"
+            ' brackets: "V1 | lh.FFA-1", "nsdgeneral - V1".',
+        ),
     ] = "nsdgeneral",
     betas: Annotated[
         str, typer.Option(metavar="NAME", help="Version of the betas.")

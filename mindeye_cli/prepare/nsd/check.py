@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.core.rois import HEMISPHERE
 from mindeye_cli.prepare.annotations import FILE, Annotations, read_annotations
+from mindeye_cli.prepare.nsd.areas import is_expression, read_area
 from mindeye_cli.prepare.nsd.betas import BetaSeries, open_betas
 from mindeye_cli.prepare.nsd.design import Design, read_design
 from mindeye_cli.prepare.nsd.layout import NsdLayout, sessions_to_read
 from mindeye_cli.prepare.nsd.pictures import NsdPictures, brick_shape
 from mindeye_cli.prepare.nsd.release import find_release, shared_repeats
-from mindeye_cli.prepare.nsd.rois import need_roi, read_rois
-from mindeye_cli.prepare.nsd.volumes import Mask, read_mask, read_volume
+from mindeye_cli.prepare.nsd.rois import read_hemispheres, read_rois
+from mindeye_cli.prepare.nsd.volumes import Mask, read_volume
 from mindeye_cli.prepare.table import TEST, TRAIN, TrialTable, occurrences
-from mindeye_cli.prepare.voxels import VoxelTable
+from mindeye_cli.prepare.voxels import RoiLabels, VoxelTable
 from mindeye_cli.prepare.zscore import ZScore
 from mindeye_store.errors import InvalidInput
 
@@ -33,7 +35,7 @@ class NsdOptions:
         Data set, subject and betas version.
     store : Path
     roi : str
-        Atlas whose voxels above 0 are taken.
+        Atlas whose voxels above 0 are taken, or an expression over the areas of all atlases.
     sessions : tuple of int, optional
         Ascending; all that are there by default.
     zscore : {"train", "session"}
@@ -80,7 +82,7 @@ def check(options: NsdOptions) -> Checked:
         A file is damaged or does not fit the others.
     """
     layout = options.layout
-    mask = read_mask(need_roi(layout, options.roi), options.roi)
+    mask = read_area(layout, options.roi)
     design = read_design(layout)
     series = _open_series(layout, design, mask, options.sessions)
     file_ncsnr = None
@@ -92,7 +94,7 @@ def check(options: NsdOptions) -> Checked:
         ijk=mask.ijk,
         affine=mask.affine.tolist(),
         volume_shape=[int(n) for n in mask.shape],
-        rois=read_rois(layout, mask),
+        rois=_rois(options, mask),
         file_ncsnr=file_ncsnr,
     )
     number, height, width = brick_shape(layout.stimuli)
@@ -116,6 +118,16 @@ def check(options: NsdOptions) -> Checked:
         release=find_release(layout, design, number, tuple(series), table),
         repeats=shared_repeats(design, shown, table),
     )
+
+
+def _rois(options: NsdOptions, mask: Mask) -> dict[str, RoiLabels]:
+    """Every atlas; hemispheres too for an expression (a plain name's store stays as it was)."""
+    rois = read_rois(options.layout, mask)
+    if is_expression(options.layout, options.roi):
+        hemispheres = read_hemispheres(options.layout, mask)
+        if hemispheres is not None:
+            rois[HEMISPHERE] = hemispheres
+    return rois
 
 
 def _open_series(

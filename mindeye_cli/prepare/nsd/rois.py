@@ -10,7 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mindeye_cli.core.rois import SIDES
 from mindeye_cli.prepare.nsd.layout import NsdLayout, need_file
 from mindeye_cli.prepare.nsd.volumes import Mask, read_volume
 from mindeye_cli.prepare.voxels import RoiLabels
@@ -35,6 +37,17 @@ FALLBACK_NAMES: dict[str, tuple[str, ...]] = {
         "parietal",
     ),
 }
+# Every ROI volume that NSD distributes.
+NSD_ATLASES = (
+    *FALLBACK_NAMES,
+    "Kastner2015",
+    "HCP_MMP1",
+    "corticalsulc",
+    "visualsulc",
+    "fVTC",
+    "MTL",
+    "thalamus",
+)
 
 
 def need_roi(layout: NsdLayout, name: str) -> Path:
@@ -68,15 +81,52 @@ def read_rois(layout: NsdLayout, mask: Mask) -> dict[str, RoiLabels]:
     """
     rois = {}
     for name in layout.roi_names():
-        path = layout.roi(name)
-        values = mask.take(read_volume(path, f"the ROI volume {name}", fits=mask.shape).values)
-        labels = np.asarray(values).astype(np.int16)
-        if not np.array_equal(labels, values):
-            raise InvalidInput(
-                f"the ROI volume {name} holds values that are no labels", where=str(path)
-            )
+        labels = _labels(layout, name, mask.shape, mask)
         rois[name] = RoiLabels(labels, label_names(layout, name, int(labels.max())))
     return rois
+
+
+def read_labels(layout: NsdLayout, name: str, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """Labels of a whole ROI volume, int16 (X, Y, Z).
+
+    Raises
+    ------
+    InvalidInput
+        It has another shape or holds something else than labels.
+    """
+    return _labels(layout, name, shape, None)
+
+
+def read_hemispheres(layout: NsdLayout, mask: Mask) -> RoiLabels | None:
+    """Hemisphere of the mask's voxels by the lh. and rh. volumes; None where these are not there.
+
+    A voxel is left where a left volume counts it as cortex (0 and above), as in NSD's own
+    volumes of both hemispheres, and 0 where no volume does.
+    """
+    labels = np.zeros(len(mask.ijk), dtype=np.int16)
+    for number, side in reversed(list(enumerate(SIDES, start=1))):
+        names = [f"{side}.{name}" for name in layout.roi_names()]
+        there = [name for name in names if layout.roi(name).is_file()]
+        for name in there:
+            labels[_labels(layout, name, mask.shape, mask) >= 0] = number
+        if not there:
+            return None
+    return RoiLabels(labels, dict(enumerate(SIDES, start=1)))
+
+
+def _labels(
+    layout: NsdLayout, name: str, shape: tuple[int, ...], mask: Mask | None
+) -> NDArray[np.int16]:
+    path = layout.roi(name)
+    values = read_volume(path, f"the ROI volume {name}", fits=shape).values
+    values = np.asarray(values if mask is None else mask.take(values))
+    with np.errstate(invalid="ignore"):
+        labels = values.astype(np.int16)
+    if not np.array_equal(labels, values):
+        raise InvalidInput(
+            f"the ROI volume {name} holds values that are no labels", where=str(path)
+        )
+    return labels
 
 
 def label_names(layout: NsdLayout, atlas: str, highest: int) -> dict[int, str]:
