@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from mindeye_cli.core.rois import HEMISPHERE
 from mindeye_cli.prepare.annotations import FILE, Annotations, read_annotations
 from mindeye_cli.prepare.nsd.areas import is_expression, read_area
-from mindeye_cli.prepare.nsd.betas import BetaSeries, open_betas
 from mindeye_cli.prepare.nsd.design import Design, read_design
 from mindeye_cli.prepare.nsd.layout import NsdLayout, sessions_to_read
 from mindeye_cli.prepare.nsd.pictures import NsdPictures, brick_shape
 from mindeye_cli.prepare.nsd.release import find_release, shared_repeats
 from mindeye_cli.prepare.nsd.rois import read_hemispheres, read_rois
+from mindeye_cli.prepare.nsd.series import Series, open_series
 from mindeye_cli.prepare.nsd.volumes import Mask, read_volume
 from mindeye_cli.prepare.table import TEST, TRAIN, TrialTable, occurrences
 from mindeye_cli.prepare.voxels import RoiLabels, VoxelTable
@@ -64,7 +64,7 @@ class Checked:
 
     mask: Mask
     voxels: VoxelTable
-    series: dict[int, BetaSeries]
+    series: dict[int, Series]
     table: TrialTable
     pictures: NsdPictures
     release: str | None
@@ -132,12 +132,13 @@ def _rois(options: NsdOptions, mask: Mask) -> dict[str, RoiLabels]:
 
 def _open_series(
     layout: NsdLayout, design: Design, mask: Mask, wanted: tuple[int, ...] | None
-) -> dict[int, BetaSeries]:
+) -> dict[int, Series]:
     series = {}
     for session in sessions_to_read(layout, wanted):
-        betas = open_betas(layout.betas_file(session))
+        path = layout.betas_file(session)
         if session > len(design.runs):
-            raise InvalidInput(f"the design has {len(design.runs)} sessions", where=str(betas.path))
+            raise InvalidInput(f"the design has {len(design.runs)} sessions", where=str(path))
+        betas = open_series(path, mask.shape, design.trials_in(session))
         if betas.shape != mask.shape:
             raise InvalidInput(
                 f"betas of session {session} have volumes of {betas.shape} but the mask has"

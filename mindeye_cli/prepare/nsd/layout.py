@@ -13,6 +13,8 @@ N_SUBJECTS = 8
 SESSIONS_OF = (40, 40, 32, 30, 40, 32, 40, 30)
 DEFAULT_BETAS = "betas_fithrf_GLMdenoise_RR"
 NIFTI_ENDINGS = (".nii.gz", ".nii")
+# In the order of preference: NSD has the same betas as .nii.gz and as .hdf5.
+BETA_ENDINGS = (*NIFTI_ENDINGS, ".hdf5", ".h5", ".mat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,18 +103,18 @@ class NsdLayout:
 
     def betas_file(self, session: int) -> Path:
         """Betas of one session, counted from 1."""
-        return _first_existing(self.betas_folder / f"betas_session{session:02d}")
+        return _first_existing(self.betas_folder / f"betas_session{session:02d}", BETA_ENDINGS)
 
     def sessions_present(self) -> list[int]:
         """Sessions whose betas are there, ascending."""
-        pattern = re.compile(r"betas_session(\d+)\.nii(\.gz)?")
+        pattern = re.compile(r"betas_session(\d+)\.(nii(\.gz)?|hdf5|h5|mat)")
         names = self.betas_folder.glob("betas_session*") if self.betas_folder.is_dir() else ()
         return sorted({int(m[1]) for path in names if (m := pattern.fullmatch(path.name))})
 
 
-def _first_existing(stem: Path) -> Path:
-    """The compressed or plain volume of that name; the compressed one when neither exists."""
-    candidates = [stem.with_name(stem.name + ending) for ending in NIFTI_ENDINGS]
+def _first_existing(stem: Path, endings: tuple[str, ...] = NIFTI_ENDINGS) -> Path:
+    """The file of that name with the first ending that is there, or with the first of all."""
+    candidates = [stem.with_name(stem.name + ending) for ending in endings]
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 

@@ -123,7 +123,9 @@ def _plan(options: NsdOptions, checked: Checked) -> dict[str, Any]:
         "betas": layout.betas,
         "volume_space": layout.volume_space,
         "sessions": list(checked.series),
-        "bytes": [series.path.stat().st_size for series in checked.series.values()],
+        "bytes": [
+            sum(path.stat().st_size for path in series.files) for series in checked.series.values()
+        ],
         "zscore": options.zscore,
         "max_invalid": options.max_invalid,
         "roi": options.roi,
