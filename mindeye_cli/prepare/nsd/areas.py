@@ -16,19 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.rois import SIDES, resolve
-from mindeye_cli.prepare.nsd.layout import NsdLayout
+from mindeye_cli.prepare.nsd.layout import NSD_ATLASES, NsdLayout
 from mindeye_cli.prepare.nsd.rois import (
     FALLBACK_NAMES,
-    NSD_ATLASES,
     label_names,
     need_roi,
     read_labels,
+    read_roi,
 )
-from mindeye_cli.prepare.nsd.volumes import Mask, read_mask, read_volume
+from mindeye_cli.prepare.nsd.volumes import Mask, indices, mask_of
 from mindeye_store.errors import MissingResource
 
-# File systems refuse longer names.
-LONGEST_NAME = 200
 _NAME = re.compile(r"[A-Za-z0-9][\w.:+]*(?:-[\w.:+]+)*")
 
 
@@ -42,9 +40,7 @@ class _Labels:
 
 def is_expression(layout: NsdLayout, roi: str) -> bool:
     """Whether `--roi` is more than the name of a ROI volume that is there or is one of NSD's."""
-    if roi in NSD_ATLASES:
-        return False
-    return len(roi) > LONGEST_NAME or not layout.roi(roi).is_file()
+    return not (roi in NSD_ATLASES or layout.has_roi(roi))
 
 
 def read_area(layout: NsdLayout, roi: str) -> Mask:
@@ -66,10 +62,10 @@ def read_area(layout: NsdLayout, roi: str) -> Mask:
         A damaged volume, an area that no atlas has, or no voxel is left.
     """
     if not is_expression(layout, roi):
-        return read_mask(need_roi(layout, roi), roi)
+        return mask_of(read_roi(layout, roi), roi, str(layout.roi(roi)[0]))
     for atlas, side in named_volumes(layout, roi):
         need_roi(layout, f"{side}.{atlas}" if side else atlas)
-    names = layout.roi_names()
+    names = [*layout.roi_names(), *_label_files(layout, roi)]
     if not names:
         raise MissingResource(
             "no ROI volume is there",
@@ -96,6 +92,15 @@ def named_volumes(layout: NsdLayout, roi: str) -> list[tuple[str, str]]:
     return list(found)
 
 
+def _label_files(layout: NsdLayout, roi: str) -> list[str]:
+    """Words of an expression that are FreeSurfer labels of a surface, such as `V1_exvivo`."""
+    if not layout.surface:
+        return []
+    words = (word.removeprefix("lh.").removeprefix("rh.") for word in _NAME.findall(roi))
+    there = layout.roi_names()
+    return [w for w in dict.fromkeys(words) if w not in there and layout.has_roi(w)]
+
+
 def _atlas_of(layout: NsdLayout, name: str) -> str:
     """Atlas that has a label or family of labels of that name; empty where none is known."""
     there = layout.roi_names()
@@ -109,14 +114,14 @@ def _atlas_of(layout: NsdLayout, name: str) -> str:
 
 
 def _resolved(layout: NsdLayout, roi: str, names: list[str]) -> Mask:
-    first = read_volume(need_roi(layout, names[0]), f"the ROI volume {names[0]}")
+    first = read_roi(layout, names[0])
     shape = first.values.shape
     sides = ("", *(f"{side}." for side in SIDES if f"{side}." in roi))
     volumes = {
         (side, name): read_labels(layout, side + name, shape)
         for side in sides
         for name in names
-        if not side or layout.roi(side + name).is_file()
+        if not side or layout.has_roi(side + name)
     }
     labelled = np.zeros(shape, dtype=bool)
     for volume in volumes.values():
@@ -128,4 +133,4 @@ def _resolved(layout: NsdLayout, roi: str, names: list[str]) -> Mask:
         names_here = label_names(layout, name, int(labels.max(initial=0)))
         atlases[side + name] = _Labels(labels, names_here)
     chosen = resolve(atlases, roi, where=f"--roi, areas of {layout.roi_folder}")
-    return Mask(shape, ijk[chosen].astype(np.int16), first.affine)
+    return Mask(shape, indices(ijk[chosen], shape), first.affine)

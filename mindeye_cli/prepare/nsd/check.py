@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mindeye_cli.core.rois import HEMISPHERE
+from mindeye_cli.core.rois import HEMISPHERE, SIDES
 from mindeye_cli.prepare.annotations import FILE, Annotations, read_annotations
 from mindeye_cli.prepare.nsd.areas import is_expression, read_area
 from mindeye_cli.prepare.nsd.design import Design, read_design
@@ -17,7 +17,8 @@ from mindeye_cli.prepare.nsd.layout import NsdLayout, sessions_to_read
 from mindeye_cli.prepare.nsd.pictures import NsdPictures, brick_shape
 from mindeye_cli.prepare.nsd.release import find_release, shared_repeats
 from mindeye_cli.prepare.nsd.rois import read_hemispheres, read_rois
-from mindeye_cli.prepare.nsd.series import Series, open_series
+from mindeye_cli.prepare.nsd.series import Series, open_session
+from mindeye_cli.prepare.nsd.surfaces import places, read_maps, vertex_counts
 from mindeye_cli.prepare.nsd.volumes import Mask, read_volume
 from mindeye_cli.prepare.table import TEST, TRAIN, TrialTable, occurrences
 from mindeye_cli.prepare.voxels import RoiLabels, VoxelTable
@@ -85,18 +86,7 @@ def check(options: NsdOptions) -> Checked:
     mask = read_area(layout, options.roi)
     design = read_design(layout)
     series = _open_series(layout, design, mask, options.sessions)
-    file_ncsnr = None
-    if layout.ncsnr.is_file():
-        volume = read_volume(layout.ncsnr, "NSD's ncsnr", fits=mask.shape)
-        file_ncsnr = np.nan_to_num(mask.take(volume.values).astype(np.float32))
-    voxels = VoxelTable(
-        count=len(mask.ijk),
-        ijk=mask.ijk,
-        affine=mask.affine.tolist(),
-        volume_shape=[int(n) for n in mask.shape],
-        rois=_rois(options, mask),
-        file_ncsnr=file_ncsnr,
-    )
+    voxels = _voxels(options, mask)
     number, height, width = brick_shape(layout.stimuli)
     shown, table = _trials(design, tuple(series))
     _check_range(shown, table, number, layout)
@@ -120,10 +110,40 @@ def check(options: NsdOptions) -> Checked:
     )
 
 
+def _voxels(options: NsdOptions, mask: Mask) -> VoxelTable:
+    """Places, areas and NSD's own reliability; on a surface places are vertices, without mm."""
+    layout = options.layout
+    ijk, affine, shape = mask.ijk, mask.affine.tolist(), [int(n) for n in mask.shape]
+    if layout.surface:
+        counts = vertex_counts(layout)
+        ijk, affine, shape = places(mask, counts[0]), None, [max(counts), 2, 1]
+    file_ncsnr = None
+    if all(path.is_file() for path in layout.ncsnr):
+        if layout.surface:
+            values = read_maps(layout.ncsnr, "NSD's ncsnr", mask.shape)
+        else:
+            values = read_volume(layout.ncsnr[0], "NSD's ncsnr", fits=mask.shape).values
+        file_ncsnr = np.nan_to_num(mask.take(values).astype(np.float32))
+    return VoxelTable(
+        count=len(mask.ijk),
+        ijk=ijk,
+        affine=affine,
+        volume_shape=shape,
+        rois=_rois(options, mask),
+        file_ncsnr=file_ncsnr,
+    )
+
+
 def _rois(options: NsdOptions, mask: Mask) -> dict[str, RoiLabels]:
-    """Every atlas; hemispheres too for an expression (a plain name's store stays as it was)."""
+    """Every atlas; hemispheres too of surfaces and for an expression.
+
+    The store of a plain name stays as it was before there were expressions.
+    """
     rois = read_rois(options.layout, mask)
-    if is_expression(options.layout, options.roi):
+    if options.layout.surface:
+        right = places(mask, vertex_counts(options.layout)[0])[:, 1].astype(np.int16)
+        rois[HEMISPHERE] = RoiLabels(right + np.int16(1), dict(enumerate(SIDES, start=1)))
+    elif is_expression(options.layout, options.roi):
         hemispheres = read_hemispheres(options.layout, mask)
         if hemispheres is not None:
             rois[HEMISPHERE] = hemispheres
@@ -135,10 +155,10 @@ def _open_series(
 ) -> dict[int, Series]:
     series = {}
     for session in sessions_to_read(layout, wanted):
-        path = layout.betas_file(session)
         if session > len(design.runs):
-            raise InvalidInput(f"the design has {len(design.runs)} sessions", where=str(path))
-        betas = open_series(path, mask.shape, design.trials_in(session))
+            where = str(layout.betas_files(session)[0])
+            raise InvalidInput(f"the design has {len(design.runs)} sessions", where=where)
+        betas = open_session(layout, session, mask.shape, design.trials_in(session))
         if betas.shape != mask.shape:
             raise InvalidInput(
                 f"betas of session {session} have volumes of {betas.shape} but the mask has"

@@ -39,12 +39,11 @@ def needed_files(
     paths = [
         layout.stimuli,
         *(designs or [layout.design]),
-        *(layout.roi(name) for name in named),
-        *(layout.roi(name) for name in layout.roi_names() if name not in named),
-        *(path for path in (layout.ncsnr, layout.responses) if path.is_file()),
-        *(layout.betas_file(session) for session in taken),
+        *(path for name in [*named, *layout.roi_names()] for path in layout.roi(name)),
+        *(path for path in (*layout.ncsnr, layout.responses) if path.is_file()),
+        *(path for session in taken for path in layout.betas_files(session)),
     ]
-    return [_entry(path, layout.root) for path in paths]
+    return [_entry(path, layout.root) for path in dict.fromkeys(paths)]
 
 
 def _entry(path: Path, root: Path) -> dict[str, Any]:

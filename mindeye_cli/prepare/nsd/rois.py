@@ -7,14 +7,13 @@ count from 1. Names come from FreeSurfer's colour table; the fallback is NSD's p
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.rois import SIDES
 from mindeye_cli.prepare.nsd.layout import NsdLayout, need_file
-from mindeye_cli.prepare.nsd.volumes import Mask, read_volume
+from mindeye_cli.prepare.nsd.surfaces import read_surface
+from mindeye_cli.prepare.nsd.volumes import Mask, Volume, read_volume
 from mindeye_cli.prepare.voxels import RoiLabels
 from mindeye_store.errors import InvalidInput
 
@@ -37,33 +36,39 @@ FALLBACK_NAMES: dict[str, tuple[str, ...]] = {
         "parietal",
     ),
 }
-# Every ROI volume that NSD distributes.
-NSD_ATLASES = (
-    *FALLBACK_NAMES,
-    "Kastner2015",
-    "HCP_MMP1",
-    "corticalsulc",
-    "visualsulc",
-    "fVTC",
-    "MTL",
-    "thalamus",
-)
 
 
-def need_roi(layout: NsdLayout, name: str) -> Path:
-    """Path of the ROI volume that is to be the mask.
+def need_roi(layout: NsdLayout, name: str) -> None:
+    """See that the files of an atlas are there.
 
     Raises
     ------
     MissingResource
-        It is not there; the ones that are there are named.
+        One is not there; the atlases that are there are named.
     """
     there = ", ".join(layout.roi_names()) or "none"
-    return need_file(
-        layout.roi(name),
-        f"the ROI volume {name}",
-        fix=f"download it, or choose one that is there with --roi ({there})",
-    )
+    for path in layout.roi(name):
+        need_file(
+            path,
+            f"the ROI {'labels' if layout.surface else 'volume'} {name}",
+            fix=f"download it, or choose one that is there with --roi ({there})",
+        )
+
+
+def read_roi(layout: NsdLayout, name: str, fits: tuple[int, ...] | None = None) -> Volume:
+    """Labels of a whole atlas as they are stored, (X, Y, Z); of a surface (vertices, 1, 1).
+
+    Raises
+    ------
+    MissingResource
+        A file is not there.
+    InvalidInput
+        A file is damaged, or of another shape than `fits`.
+    """
+    need_roi(layout, name)
+    if layout.surface:
+        return read_surface(layout, name, fits)
+    return read_volume(layout.roi(name)[0], f"the ROI volume {name}", fits=fits)
 
 
 def read_rois(layout: NsdLayout, mask: Mask) -> dict[str, RoiLabels]:
@@ -87,7 +92,7 @@ def read_rois(layout: NsdLayout, mask: Mask) -> dict[str, RoiLabels]:
 
 
 def read_labels(layout: NsdLayout, name: str, shape: tuple[int, ...]) -> NDArray[np.int16]:
-    """Labels of a whole ROI volume, int16 (X, Y, Z).
+    """Labels of a whole atlas, int16 (X, Y, Z).
 
     Raises
     ------
@@ -106,7 +111,7 @@ def read_hemispheres(layout: NsdLayout, mask: Mask) -> RoiLabels | None:
     labels = np.zeros(len(mask.ijk), dtype=np.int16)
     for number, side in reversed(list(enumerate(SIDES, start=1))):
         names = [f"{side}.{name}" for name in layout.roi_names()]
-        there = [name for name in names if layout.roi(name).is_file()]
+        there = [name for name in names if layout.has_roi(name)]
         for name in there:
             labels[_labels(layout, name, mask.shape, mask) >= 0] = number
         if not there:
@@ -117,14 +122,13 @@ def read_hemispheres(layout: NsdLayout, mask: Mask) -> RoiLabels | None:
 def _labels(
     layout: NsdLayout, name: str, shape: tuple[int, ...], mask: Mask | None
 ) -> NDArray[np.int16]:
-    path = layout.roi(name)
-    values = read_volume(path, f"the ROI volume {name}", fits=shape).values
+    values = read_roi(layout, name, shape).values
     values = np.asarray(values if mask is None else mask.take(values))
     with np.errstate(invalid="ignore"):
         labels = values.astype(np.int16)
     if not np.array_equal(labels, values):
         raise InvalidInput(
-            f"the ROI volume {name} holds values that are no labels", where=str(path)
+            f"the ROI volume {name} holds values that are no labels", where=str(layout.roi(name)[0])
         )
     return labels
 
