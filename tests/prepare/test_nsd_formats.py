@@ -82,6 +82,16 @@ def test_nifti_comes_first(tiny: TinyNsd, subject: Subject, tmp_path: Path) -> N
     assert stored(data, tmp_path / "s.zarr").fingerprint == subject.fingerprint
 
 
+def test_the_finer_space(tiny: TinyNsd, subject: Subject, tmp_path: Path) -> None:
+    data = copied(tiny, tmp_path)
+    for folder in sorted(data.root.rglob("func1pt8mm")):
+        folder.rename(folder.with_name("func1mm"))
+    store = tmp_path / "s.zarr"
+    layout = NsdLayout(root=data.root, subject=1, volume_space="func1mm")
+    prepare_nsd(NsdOptions(layout=layout, store=store))
+    assert open_store(store).subject("subj01").fingerprint == subject.fingerprint
+
+
 def everything(shape: tuple[int, ...]) -> Mask:
     return Mask(shape, np.argwhere(np.ones(shape, bool)).astype(np.int16), np.eye(4))
 

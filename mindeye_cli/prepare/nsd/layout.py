@@ -172,13 +172,13 @@ class NsdLayout:
         pattern = re.compile(r"(?:[lr]h\.)?betas_session(\d+)\.[a-z0-9.]+")
         names = self.betas_folder.glob("*betas_session*") if self.betas_folder.is_dir() else ()
         numbers = {int(m[1]) for path in names if (m := pattern.fullmatch(path.name))}
-        return sorted(n for n in numbers if any(p.is_file() for p in self.betas_files(n)))
+        return sorted(n for n in numbers if any(p.exists() for p in self.betas_files(n)))
 
 
 def _first_existing(stem: Path, endings: tuple[str, ...] = NIFTI_ENDINGS) -> Path:
     """The file of that name with the first ending that is there, or with the first of all."""
     candidates = [stem.with_name(stem.name + ending) for ending in endings]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    return next((path for path in candidates if path.exists()), candidates[0])
 
 
 def parse_subject(text: str) -> int:
@@ -238,7 +238,7 @@ def sessions_to_read(layout: NsdLayout, wanted: tuple[int, ...] | None) -> tuple
         session: path
         for session in sessions
         for path in reversed(layout.betas_files(session))
-        if not path.is_file()
+        if not path.exists()
     }
     if absent:
         kept = ",".join(str(session) for session in sessions if session not in absent)
