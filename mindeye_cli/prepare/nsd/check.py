@@ -118,7 +118,7 @@ def _voxels(options: NsdOptions, mask: Mask) -> VoxelTable:
         counts = vertex_counts(layout)
         ijk, affine, shape = places(mask, counts[0]), None, [max(counts), 2, 1]
     file_ncsnr = None
-    if all(path.is_file() for path in layout.ncsnr):
+    if all(path.exists() for path in layout.ncsnr):
         if layout.surface:
             values = read_maps(layout.ncsnr, "NSD's ncsnr", mask.shape)
         else:

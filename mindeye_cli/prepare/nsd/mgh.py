@@ -70,7 +70,7 @@ def read_map(path: Path, what: str) -> NDArray[Any]:
     """
     head = read_head(path, what)
     count = math.prod(head.shape)
-    if count != max(head.shape) or count > MAX_VOXELS:
+    if head.shape != (count, 1, 1, 1) or count > MAX_VOXELS:
         raise InvalidInput(f"{what} has axes {head.shape}, no map over vertices", where=str(path))
     size = count * head.dtype.itemsize
     try:
