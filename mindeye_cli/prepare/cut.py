@@ -92,9 +92,13 @@ class NiftiVolumes:
 
 @dataclass(frozen=True, slots=True)
 class Hdf5Volumes:
-    """A dataset with trials last, (X, Y, Z, N), or first and reversed, (N, Z, Y, X)."""
+    """A dataset with trials last, (X, Y, Z, N), or first and reversed, (N, Z, Y, X).
+
+    Values are multiplied by `scale`.
+    """
 
     data: Dataset
+    scale: float = 1.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,7 +120,7 @@ class Hdf5Volumes:
         i, j, k = mask.ijk.T.astype(np.intp)
         if self.data.matlab:
             for trial in range(self.n_trials):
-                out[trial] = self.data.block(trial, trial + 1)[0][k, j, i]
+                out[trial] = self.data.block(trial, trial + 1)[0][k, j, i] * self.scale
             return
         _, y, z, n = self.data.shape
         lines = max(1, MAX_PART // (z * n * self.data.dtype.itemsize))
@@ -125,7 +129,7 @@ class Hdf5Volumes:
                 mine = np.flatnonzero((i == x) & (j >= start) & (j < start + lines))
                 if len(mine):
                     part = self.data.block(x, x + 1, start, min(start + lines, y))[0]
-                    out[:, mine] = part[j[mine] - start, k[mine]].T
+                    out[:, mine] = part[j[mine] - start, k[mine]].T * self.scale
 
 
 def open_nifti(path: Path, what: str) -> NiftiVolumes:

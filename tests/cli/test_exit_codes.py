@@ -118,10 +118,11 @@ def test_every_class_of_the_tree_has_a_code() -> None:
 
 
 _INTERRUPTED = """
-import sys, time
+import signal, sys, time
 from types import ModuleType
 from mindeye_cli import app
 from mindeye_cli.lazy import Entry, command_app
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A job in the background ignores it.
 module = sys.modules["fake"] = ModuleType("fake")
 module.app = command_app()
 @module.app.command()

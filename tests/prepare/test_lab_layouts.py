@@ -141,6 +141,26 @@ def test_a_further_test_set_takes_the_subjects_voxels(tmp_path: Path, lab: labs.
     assert subject.attrs["counts"]["splits"]["train"]["trials"] == 0
 
 
+def test_nsds_further_experiments_as_they_are_distributed(tmp_path: Path, lab: labs.Lab) -> None:
+    """`betas`, int16 at 300 times percent signal change, trials first and axes reversed."""
+    first, later = tmp_path / "train", tmp_path / "later"
+    labs.write_nifti(first, lab)
+    arrays(first)
+    other = labs.make_lab(seed=1)
+    labs.write_nifti(later, other)
+    (later / "betas.nii.gz").unlink()
+    (later / "mask.nii.gz").unlink()
+    stored = np.round(300 * np.nan_to_num(other.volumes)).astype(np.int16)
+    with h5py.File(later / "betas.hdf5", "w") as file:
+        file["betas"] = stored.T
+    table = (later / "trials.csv").read_text().replace("train", "test")
+    (later / "trials.csv").write_text(table)
+    subject = arrays(later, voxels_of=tmp_path / "train.zarr", zscore="session", max_invalid=0.1)
+    values = stored[lab.mask].T / 300
+    wanted = np.concatenate([scipy.stats.zscore(values[other.session == s]) for s in (1, 2)])
+    np.testing.assert_allclose(voxels(subject), wanted, atol=1e-3)
+
+
 def test_a_run_applies_to_a_further_test_set(call_cli: Any, tmp_path: Path, lab: labs.Lab) -> None:
     for name, seed in (("train", 0), ("later", 1)):
         labs.write_nifti(tmp_path / name, labs.make_lab(seed))

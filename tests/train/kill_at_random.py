@@ -1,14 +1,15 @@
 """Trains in child processes that are killed at random moments, until one finishes.
 
 `python kill_at_random.py STORE RUN KILLS KIND OVERRIDE...` prints the number of children that were
-killed before they finished. Children are forked before anything is opened, so that each start costs
-no imports.
+killed before they finished; a run that finished before its kill is removed and begun again.
+Children are forked before anything is opened, so that each start costs no imports.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -43,12 +44,17 @@ def main(store: str, run: str, kills: str, kind: str, *overrides: str) -> None:
     assert os.waitpid(child(Path(store), probe, kind, overrides), 0)[1] == 0
     whole = time.monotonic() - begun
     killed = 0
-    for _ in range(int(kills)):
+    for _ in range(5 * int(kills)):
         pid = child(Path(store), Path(run), kind, overrides)
         time.sleep(random.uniform(0.0, whole))
         os.kill(pid, signal.SIGKILL)
-        killed += os.waitpid(pid, 0)[1] == signal.SIGKILL
+        if os.waitpid(pid, 0)[1] == 0:
+            shutil.rmtree(run)
+            continue
+        killed += 1
         checkpoint.latest(Path(run))  # What LATEST names is always whole.
+        if killed == int(kills):
+            break
     assert os.waitpid(child(Path(store), Path(run), kind, overrides), 0)[1] == 0
     sys.stdout.write(f"{killed}\n")
 

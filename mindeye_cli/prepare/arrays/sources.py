@@ -18,6 +18,7 @@ from mindeye_cli.prepare.arrays.responses import read_responses
 from mindeye_cli.prepare.cut import Hdf5Volumes, Matrix, NiftiVolumes, cut_volumes, open_nifti
 from mindeye_cli.prepare.cut import scratch as scratch_matrix
 from mindeye_cli.prepare.hdf5 import Dataset, open_dataset
+from mindeye_cli.prepare.nsd.betas import INTEGER_SCALE
 from mindeye_cli.prepare.nsd.volumes import Mask, read_mask
 from mindeye_cli.prepare.voxels import RawTrials, VoxelTable
 from mindeye_store.errors import InvalidInput, MissingResource
@@ -95,7 +96,7 @@ def find_responses(path: Path, n_trials: int, like: Mask | None, store: Path) ->
         raw = read_responses(path)
         _check_trials(raw.shape[0], n_trials, str(path), swapped=raw.shape[1] == n_trials)
         return Found(raw, None)
-    volumes = _open(path)
+    volumes = _open(path, n_trials)
     _check_trials(volumes.n_trials, n_trials, volumes.where, swapped=n_trials in volumes.shape)
     if isinstance(volumes, Hdf5Volumes) and max(volumes.shape[1:], default=1) == 1:
         return Found(_matrix(volumes.data, n_trials, store), None)
@@ -136,13 +137,19 @@ def with_mask(table: VoxelTable, mask: Mask | None, where: str) -> VoxelTable:
     )
 
 
-def _open(path: Path) -> Hdf5Volumes | NiftiVolumes:
+def _open(path: Path, n_trials: int) -> Hdf5Volumes | NiftiVolumes:
     if path.name in _NIFTI:
         return open_nifti(path, "the file of responses")
     data = open_dataset(path, DATASETS, "the file of responses")
-    if data.dtype.kind != "f":
+    # NSD's further experiments come as `betas`, int16 at 300 times percent signal change, written
+    # by MATLAB without its marks: trials are then the first axis.
+    own = path.stem == "betas"
+    if data.dtype.kind != "f" and not (own and data.dtype == np.int16):
         raise InvalidInput(f"responses are {data.dtype}, not float", where=data.where)
-    return Hdf5Volumes(replace(data, matlab=data.matlab or path.suffix == ".mat"))
+    first = own and data.shape[0] == n_trials != data.shape[-1]
+    turned = data.matlab or path.suffix == ".mat" or first
+    scale = 1 / float(INTEGER_SCALE) if data.dtype == np.int16 else 1.0
+    return Hdf5Volumes(replace(data, matlab=turned), scale)
 
 
 def _check_trials(found: int, wanted: int, where: str, *, swapped: bool) -> None:
