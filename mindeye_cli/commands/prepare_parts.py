@@ -94,4 +94,9 @@ def files(values: dict[str, Any]) -> str:
         for entry in values["files"]
     ]
     table = output.table(rows, header=("", "bytes", "file"))
-    return f"{table}\n{len(values['missing'])} of {len(rows)} files are missing"
+    there = f"{table}\n{len(values['missing'])} of {len(rows)} files are missing"
+    commands = values.get("commands", [])
+    if not commands:
+        return there
+    first = f"NSD's data access agreement comes first ({values['agreement']}), then:"
+    return "\n".join([there, first, *commands])

@@ -11,6 +11,8 @@ from pathlib import Path
 from mindeye_cli.core.fingerprint import of_file
 
 NSD = "NSD"
+# Where NSD says how to get the data, after its data access agreement.
+AGREEMENT_PAGE = "https://cvnlab.slite.page/p/dC~rBTjqjb/How-to-get-the-data"
 SIMULATION = "mindeye-simulation"
 # What `mindeye simulate` leaves at the root of everything that it writes.
 RECORD = "simulation.json"

@@ -71,6 +71,7 @@ def test_voxels_are_in_c_order_and_z_scored_by_training_trials(
     assert np.array_equal(subject.ijk, np.argwhere(mask))
     assert subject.affine is not None
     assert subject.affine[0, 3] == -4.5
+    assert subject.attrs["SourceDatasets"] == [{"id": "NSD"}]
 
 
 def test_training_statistics_are_exact(tiny: TinyNsd, subject: Subject) -> None:

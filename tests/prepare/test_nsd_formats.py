@@ -23,7 +23,7 @@ from mindeye_cli.prepare.nsd import hdf5_betas
 from mindeye_cli.prepare.nsd.check import NsdOptions
 from mindeye_cli.prepare.nsd.layout import NsdLayout
 from mindeye_cli.prepare.nsd.mat5 import open_mat5
-from mindeye_cli.prepare.nsd.run import prepare_nsd
+from mindeye_cli.prepare.nsd.run import describe_nsd, prepare_nsd
 from mindeye_cli.prepare.nsd.series import open_series
 from mindeye_cli.prepare.nsd.volumes import Mask
 from mindeye_store import InvalidInput, Subject, open_store
@@ -229,6 +229,41 @@ def test_what_does_not_fit(
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "s.zarr").exists()
+
+
+def test_dry_run_wants_what_is_missing_in_the_format_that_is_there(
+    tiny: TinyNsd, tmp_path: Path
+) -> None:
+    data = copied(tiny, tmp_path)
+    nsd_formats.rewrite(data, "hdf5 of NSD")
+    layout = NsdLayout(root=data.root, subject=1)
+    asked = NsdOptions(layout=layout, store=tmp_path / "s.zarr", sessions=(1, 2, 4))
+    values = describe_nsd(asked).values
+    betas = data.beta_folder.relative_to(data.root)
+    assert values["missing"] == [f"{betas}/betas_session04.hdf5"]
+    there = [data.root / entry["path"] for entry in values["files"] if entry["present"]]
+    assert values["bytes"] == sum(path.stat().st_size for path in there)
+    assert data.beta_folder / "betas_session02.hdf5" in there
+    assert values["commands"] == [
+        "aws s3 cp --no-sign-request"
+        f" s3://natural-scenes-dataset/{betas}/betas_session04.hdf5"
+        f" {data.beta_folder}/betas_session04.hdf5"
+    ]
+
+
+def test_dry_run_for_people(call_cli: Callable[..., Any], tmp_path: Path) -> None:
+    command = ("prepare", "nsd", tmp_path / "my nsd", tmp_path / "s.zarr", "--subject", "4")
+    told = call_cli(*command, "--anatomy", "fsaverage", "--roi", "V1 | streams", "--dry-run")
+    assert told.code == 0
+    lines = told.stderr.splitlines()
+    # Pictures, design, two atlases and 30 sessions of two hemispheres.
+    assert "66 of 66 files are missing" in lines
+    assert sum(line.startswith("aws s3 cp --no-sign-request s3://") for line in lines) == 66
+    label = "nsddata/freesurfer/fsaverage/label/rh.streams.mgz"
+    place = f"'{tmp_path / 'my nsd' / label}'"
+    assert f"aws s3 cp --no-sign-request s3://natural-scenes-dataset/{label} {place}" in lines
+    assert "agreement comes first" in told.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_chunks_are_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,10 @@ def test_nsd_and_arrays_layouts_agree(tmp_path: Path) -> None:
     assert first.values == second.values
     stores = [open_store(tmp_path / name) for name in ("a.zarr", "b.zarr")]
     one, other = (store.subject("subj02") for store in stores)
+    for subject, folder in ((one, "nsd"), (other, "arrays")):
+        record = (tmp_path / folder / "simulation.json").read_bytes()
+        known = {"id": "mindeye-simulation", "sha256": hashlib.sha256(record).hexdigest()}
+        assert subject.attrs["SourceDatasets"] == [known]
     rows = np.arange(len(one.voxels))
     assert np.array_equal(one.voxels.read(rows), other.voxels.read(rows))
     for column in ("session", "run", "repeat", "split", "ijk", "ncsnr", "ncsnr_file"):

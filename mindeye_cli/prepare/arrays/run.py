@@ -8,6 +8,7 @@ from typing import Any
 
 from mindeye_cli.core.fingerprint import of_array, of_file, of_json
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.source_datasets import source_datasets
 from mindeye_cli.prepare.annotations import FILE, read_annotations
 from mindeye_cli.prepare.another_store import mask_of, need_count, voxels_of
 from mindeye_cli.prepare.arrays.pictures import (
@@ -100,6 +101,7 @@ def prepare_arrays(options: ArraysOptions) -> Outcome:
         place=str(file),
         zscore=options.zscore,
         max_invalid=options.max_invalid,
+        attrs={"SourceDatasets": source_datasets(options.folder, None)},
         absent=trials.absent,
         # A run applies to these voxels and no others: one that cannot be used here says nothing.
         fill=like is not None,

@@ -10,6 +10,7 @@ import numpy as np
 
 from mindeye_cli.core.fingerprint import of_array, of_file, of_json
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.source_datasets import source_datasets
 from mindeye_cli.prepare.annotations import FILE, read_annotations
 from mindeye_cli.prepare.another_store import mask_of, voxels_of
 from mindeye_cli.prepare.arrays.pictures import FilePictures, open_files
@@ -115,6 +116,7 @@ def prepare_bids(options: BidsOptions) -> Outcome:
         place=str(options.folder / f"sub-{options.label}"),
         zscore=options.zscore,
         max_invalid=options.max_invalid,
+        attrs={"SourceDatasets": source_datasets(options.folder, None)},
         fill=options.voxels_of is not None,
     )
     return store_subject(source, options.store, name, options.overwrite)

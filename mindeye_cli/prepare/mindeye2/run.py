@@ -11,6 +11,7 @@ import numpy as np
 
 from mindeye_cli.core.fingerprint import of_array, of_file
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.source_datasets import NSD, source_datasets
 from mindeye_cli.prepare.annotations import FILE
 from mindeye_cli.prepare.finish import Source, store_subject
 from mindeye_cli.prepare.mindeye2.arrays import BetaRows, FloatPictures, open_betas, open_images
@@ -108,6 +109,7 @@ def prepare_mindeye2(options: Mindeye2Options) -> Outcome:
         zscore="none" if options.zscore == "source" else "train",
         max_invalid=options.max_invalid,
         attrs={
+            "SourceDatasets": source_datasets(options.folder, NSD),
             "release": found.release,
             "test_set": options.test_set,
             "left_out_of_training": found.trials.left_out,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from mindeye_cli.prepare.nsd.areas import is_expression, named_volumes
 from mindeye_cli.prepare.nsd.layout import SESSIONS_OF, NsdLayout
+
+BUCKET = "s3://natural-scenes-dataset"
 
 
 def needed_files(
@@ -41,9 +44,36 @@ def needed_files(
         *(designs or [layout.design]),
         *(path for name in [*named, *layout.roi_names()] for path in layout.roi(name)),
         *(path for path in (*layout.ncsnr, layout.responses) if path.is_file()),
-        *(path for session in taken for path in layout.betas_files(session)),
+        *(path for session in taken for path in _betas(layout, session, present)),
     ]
     return [_entry(path, layout.root) for path in dict.fromkeys(paths)]
+
+
+def fetch_commands(root: Path, missing: list[str]) -> list[str]:
+    """The command that fetches each missing file from NSD's public bucket; none is ever run here.
+
+    Parameters
+    ----------
+    root : Path
+    missing : list of str
+        Paths below the root.
+    """
+    return [
+        f"aws s3 cp --no-sign-request {BUCKET}/{path} {shlex.quote(str(root / path))}"
+        for path in missing
+    ]
+
+
+def _betas(layout: NsdLayout, session: int, present: list[int]) -> tuple[Path, ...]:
+    """Files of one session; one that is missing is wanted in the format of those that are there."""
+    files = layout.betas_files(session)
+    if not present or any(path.exists() for path in files):
+        return files
+    # Of the other formats NSD distributes HDF5.
+    if layout.betas_files(present[0])[0].suffix != ".hdf5":
+        return files
+    stems = (path.name.removesuffix(".nii.gz").removesuffix(".mgh") for path in files)
+    return tuple(files[0].with_name(f"{stem}.hdf5") for stem in stems)
 
 
 def _entry(path: Path, root: Path) -> dict[str, Any]:

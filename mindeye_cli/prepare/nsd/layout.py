@@ -131,7 +131,8 @@ class NsdLayout:
     def has_roi(self, name: str) -> bool:
         """Whether every file of an atlas is there."""
         # File systems refuse longer names.
-        return len(name) < 200 and all(path.is_file() for path in self.roi(name))
+        plain = 0 < len(name) < 200 and "/" not in name
+        return plain and all(path.is_file() for path in self.roi(name))
 
     def roi_names(self) -> list[str]:
         """Atlases whose labels of both hemispheres are there, sorted.

@@ -9,8 +9,9 @@ import numpy as np
 from mindeye_cli.core.fingerprint import of_array, of_json
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.signals import StopFlag
+from mindeye_cli.core.source_datasets import AGREEMENT_PAGE, NSD, source_datasets
 from mindeye_cli.prepare.nsd.check import Checked, NsdOptions, check
-from mindeye_cli.prepare.nsd.files import needed_files
+from mindeye_cli.prepare.nsd.files import fetch_commands, needed_files
 from mindeye_cli.prepare.nsd.sessions import SessionCache, cache_folder
 from mindeye_cli.prepare.nsd.surfaces import surface_facts
 from mindeye_cli.prepare.pictures import add_pictures
@@ -69,6 +70,7 @@ def _prepare(options: NsdOptions, stop: StopFlag) -> Outcome:
         plan=plan,
         # The split is by picture, so none can be on both sides.
         attrs={
+            "SourceDatasets": source_datasets(layout.root, NSD),
             "plan": plan,
             "roi": options.roi,
             "leaked_images": 0,
@@ -88,8 +90,10 @@ def describe_nsd(options: NsdOptions) -> Outcome:
     Returns
     -------
     Outcome
-        Values `files` (path, bytes or null, present), `missing`, and, when the files that say so
-        are there, `n_trials`, `n_images` and `splits`.
+        Values `files` (path, bytes or null, present), `missing`, `bytes` (of the files that are
+        there), `commands` (that fetch the missing ones from NSD's public bucket), `agreement`
+        (which comes first), and, when nothing is missing, `n_voxels`, `n_trials`, `n_images`,
+        `splits`.
     """
     files = needed_files(options.layout, options.roi, options.sessions)
     missing = [entry["path"] for entry in files if not entry["present"]]
@@ -101,6 +105,8 @@ def describe_nsd(options: NsdOptions) -> Outcome:
         "files": files,
         "missing": missing,
         "bytes": sum(entry["bytes"] or 0 for entry in files),
+        "commands": fetch_commands(options.layout.root, missing),
+        "agreement": AGREEMENT_PAGE,
     }
     if not missing:
         checked = check(options)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mindeye_cli.core.fingerprint import of_array, of_file
 from mindeye_cli.core.outcome import Outcome
+from mindeye_cli.core.source_datasets import NSD, source_datasets
 from mindeye_cli.prepare.annotations import FILE
 from mindeye_cli.prepare.finish import Source, store_subject
 from mindeye_cli.prepare.nsd_facts import picture_facts, voxel_table
@@ -105,6 +106,7 @@ def prepare_webdataset(options: WebdatasetOptions) -> Outcome:
         zscore="none",
         max_invalid=options.max_invalid,
         attrs={
+            "SourceDatasets": source_datasets(options.folder, NSD),
             "release": release,
             "samples": samples.counts(),
             "rows": options.rows,
