@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.checkpoint import load_tensors, save_tensors
-from mindeye_cli.core.fingerprint import of_json
+from mindeye_cli.core.fingerprint import of_array, of_json
 from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo, differs, read_run
 from mindeye_cli.core.sampler import rng
@@ -129,11 +129,11 @@ def _refits(
     store: Store, source: Subject, space: str, trials: ImageTrials, *, folder: Path, seed: int
 ) -> Refits:
     """The fit that FOLDER keeps, where it was made from the same rows; else a new one, kept."""
-    target = store.target(space)
+    features = image_vectors(store.target(space), trials.image_rows)
     key = of_json(
         {
             "space": space,
-            "targets": str(target.attrs["fingerprint"]),
+            "targets": of_array(features),
             "responses": source.fingerprint,
             "images": trials.image_rows.tolist(),
             "seed": seed,
@@ -142,11 +142,12 @@ def _refits(
     model = load_encoding(folder, key)
     if model is not None:
         return Refits.from_tensors(model, load_tensors(folder / "refits.safetensors"))
-    features = image_vectors(target, trials.image_rows)
     responses = average_trials(source, trials)
     model = fit_encoding(features, responses, trials.counts, seed=seed)
     refits = Refits.of(model, features, responses, trials.counts)
     folder.mkdir(parents=True, exist_ok=True)
+    # Cut off between the files, it must not vouch for the tensors of two fits.
+    (folder / "encoding.json").unlink(missing_ok=True)
     save_tensors(folder / "refits.safetensors", refits.tensors())
     save_encoding(folder, model, key, {"space": space, "subject": source.name})
     return refits
