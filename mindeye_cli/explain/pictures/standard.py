@@ -9,6 +9,8 @@ Shapes: `V` voxels.
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from mindeye_store.errors import InvalidInput, MissingResource
 
 VERTICES = 10_242
 SIDES = ("left", "right")
+# nilearn's pages take their icon from the network.
+_REMOTE = re.compile(r"<link[^>]*href=[\"']https?://[^>]*>")
 
 
 def need_standard(anatomy: Anatomy) -> None:
@@ -62,14 +66,17 @@ def write_standard(folder: Path, anatomy: Anatomy, values: NDArray[np.floating])
             image, colorbar=True, plot_abs=False, vmax=limit, symmetric_cbar=True
         )
         buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=110)
+        figure.frame_axes.figure.savefig(buffer, format="png", dpi=110)
         figure.close()
         write_bytes(folder / "glass.png", buffer.getvalue())
         written.append(folder / "glass.png")
-        view: Any = plotting.view_img_on_surf(image, surf_mesh="fsaverage5", vmax=limit)
+        with warnings.catch_warnings():
+            # Parts of the surface lie outside the volume: nilearn averages nothing there.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            view: Any = plotting.view_img_on_surf(image, surf_mesh="fsaverage5", vmax=limit)
     else:
         view = _surface(plotting, anatomy, values, limit)
-    write_text(folder / "surface.html", str(view.get_standalone()))
+    write_text(folder / "surface.html", _REMOTE.sub("", str(view.get_standalone())))
     return [*written, folder / "surface.html"]
 
 
