@@ -12,6 +12,7 @@ Shapes: `N` training images, `D` features, `V` voxels, `R` references.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ from mindeye_cli.models.encoding import fit_encoding
 from mindeye_cli.models.encoding_files import load_encoding, save_encoding
 from mindeye_cli.models.encoding_refits import Refits
 from mindeye_store import Store, Subject
-from mindeye_store.errors import InvalidInput
+from mindeye_store.errors import InvalidInput, MissingResource
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -139,9 +140,9 @@ def _refits(
             "seed": seed,
         }
     )
-    model = load_encoding(folder, key)
-    if model is not None:
-        return Refits.from_tensors(model, load_tensors(folder / "refits.safetensors"))
+    kept = _kept(folder, key)
+    if kept is not None:
+        return kept
     responses = average_trials(source, trials)
     model = fit_encoding(features, responses, trials.counts, seed=seed)
     refits = Refits.of(model, features, responses, trials.counts)
@@ -151,6 +152,18 @@ def _refits(
     save_tensors(folder / "refits.safetensors", refits.tensors())
     save_encoding(folder, model, key, {"space": space, "subject": source.name})
     return refits
+
+
+def _kept(folder: Path, key: str) -> Refits | None:
+    """What FOLDER keeps under this key; None where there is nothing, or a damaged file."""
+    try:
+        model = load_encoding(folder, key)
+        if model is None:
+            return None
+        return Refits.from_tensors(model, load_tensors(folder / "refits.safetensors"))
+    except (InvalidInput, MissingResource, KeyError) as problem:
+        logging.getLogger("mindeye").warning("%s: fitted anew (%s)", folder, problem)
+        return None
 
 
 def encoding_space(store: Store, info: RunInfo, space: str | None = None) -> str:

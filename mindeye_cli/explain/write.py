@@ -10,6 +10,7 @@ Shapes: `V` voxels.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ RESULT = "explanation.json"
 # Keys of the file that are not printed.
 FILE_ONLY = ("names", "datasets", "fingerprint")
 SIDE = 192
+_NO_PLACES = (
+    "the store has no places of the voxels: no maps; give the volume that they were taken from with"
+    " --mask FILE.nii.gz"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +127,8 @@ def finish(
             picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
             picture.save(folder / f"asked-{number:02d}.png")
         if places is None:
-            values["warnings"].append(
-                "the store has no places of the voxels: no maps; give the volume that they were"
-                " taken from with --mask FILE.nii.gz"
-            )
+            values["warnings"].append(_NO_PLACES)
+            logging.getLogger("mindeye").warning(_NO_PLACES)
         document = {
             **values,
             "asked": Path(asked.text).name if not asked.text.startswith("image:") else asked.text,

@@ -17,7 +17,7 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mindeye_cli.explain.encoder import Encoder
-from mindeye_store.errors import InvalidInput, UsageProblem
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
 NATIVE, SPACES = "native", ("native", "mni", "fsaverage")
 
@@ -63,6 +63,8 @@ def anatomy(encoder: Encoder, mask: Path | None, space: str | None) -> Anatomy:
     ------
     UsageProblem
         Another space.
+    MissingResource
+        No such mask.
     InvalidInput
         No places are known, or the mask has another number of voxels.
     """
@@ -94,6 +96,8 @@ def has_places(encoder: Encoder, mask: Path | None) -> bool:
 
 
 def _from_mask(path: Path, count: int, space: str) -> Anatomy:
+    if not path.is_file():
+        raise MissingResource("no such volume", where=str(path), fix="check --mask")
     try:
         image = nibabel.load(path)
         values = np.asarray(image.dataobj)
