@@ -31,7 +31,7 @@ from mindeye_store import open_store
 SPACE = "scene-clip:pooled"
 ATLAS = {"face": "floc-faces", "house": "floc-places", "body": "floc-bodies", "word": "floc-words"}
 CATEGORY = {a.name: a.atlas for a in AREAS if a.drive == "category"}
-SET = 20
+SET, PERMUTED = 20, 10
 
 
 def prepare(folder: Path, seed: int, subject: int, snr: float, images: int, test: int) -> Encoder:
@@ -72,13 +72,14 @@ def first(lines: dict[str, Any], among: set[str]) -> str:
 def signal(encoder: Encoder, kinds: np.ndarray, totals: dict[str, list[bool]]) -> None:
     """Count whether sets and single images rank their own area first."""
     four, eleven = set(largest(encoder).values()), set(CATEGORY) & set(encoder.areas.names)
-    order = rng(0, "permuted labels").permutation(len(kinds))
-    for name, labels in (("", kinds), ("permuted ", kinds[order])):
+    draw = rng(0, "permuted labels")
+    every = [("", kinds), *(("permuted ", draw.permutation(kinds)) for _ in range(PERMUTED))]
+    for k, (name, labels) in enumerate(every):
         for kind, atlas in ATLAS.items():
             rows = encoder.references[labels == kind]
             lines = set_areas(encoder, contrast(encoder, asked(encoder, rows[:SET]), None))
             count(totals, f"{name}set", lines, four, eleven, atlas)
-            for row in rows[:SET]:
+            for row in rows[: SET if k <= 1 else 0]:
                 one = asked(encoder, np.array([row]))
                 lines = image_areas(encoder, one, image_response(encoder, one))
                 count(totals, f"{name}image", lines, four, eleven, atlas)
@@ -117,6 +118,9 @@ def silence(encoder: Encoder, kinds: np.ndarray, runs: int, totals: dict[str, li
             totals.setdefault(what, []).append(any(v["named"] for v in found.values()))
             totals.setdefault(f"{what}, q alone", []).append(
                 any(v["q"] <= 0.05 for v in found.values())
+            )
+            totals.setdefault(f"{what}, unusual alone", []).append(
+                any(v["unusual"] is not None and v["unusual"] <= 0.05 for v in found.values())
             )
 
 

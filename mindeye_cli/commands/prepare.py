@@ -23,11 +23,23 @@ def nsd(
     store: shared.Store,
     subject: parts.NsdSubject,
     roi: Annotated[
-        str, typer.Option(help="ROI volume whose voxels above 0 are taken.")
+        str,
+        typer.Option(
+            metavar="EXPR",
+            help="ROI volume whose voxels above 0 are taken, or areas joined by |, &, - and"
+            ' brackets: "V1 | lh.FFA-1", "nsdgeneral - V1".',
+        ),
     ] = "nsdgeneral",
     betas: Annotated[
         str, typer.Option(metavar="NAME", help="Version of the betas.")
     ] = "betas_fithrf_GLMdenoise_RR",
+    anatomy: Annotated[
+        str,
+        typer.Option(
+            metavar="SPACE",
+            help="Space of betas and ROIs: func1pt8mm, func1mm, fsaverage or nativesurface.",
+        ),
+    ] = "func1pt8mm",
     sessions: Annotated[
         str | None, typer.Option(metavar="1-37", help="Sessions; all that are there by default.")
     ] = None,
@@ -40,11 +52,16 @@ def nsd(
 ) -> None:
     """Read the Natural Scenes Dataset as it is distributed."""
     from mindeye_cli.prepare.nsd.check import NsdOptions
-    from mindeye_cli.prepare.nsd.layout import NsdLayout, parse_sessions, parse_subject
+    from mindeye_cli.prepare.nsd.layout import SPACES, NsdLayout, parse_sessions, parse_subject
     from mindeye_cli.prepare.nsd.run import describe_nsd, prepare_nsd
 
     options = NsdOptions(
-        layout=NsdLayout(root=root, subject=parse_subject(subject), betas=betas),
+        layout=NsdLayout(
+            root=root,
+            subject=parse_subject(subject),
+            betas=betas,
+            volume_space=parts.choice(anatomy, "--anatomy", SPACES),
+        ),
         store=store,
         roi=roi,
         sessions=None if sessions is None else parse_sessions(sessions),

@@ -11,6 +11,9 @@ A name is a label of an atlas (`FFA-1`), a family of labels (`V1` is `V1v | V1d`
 meant; without it, areas drawn for the subject (`prf-`, `floc-`) come before those of atlases.
 `&` binds more closely than `|` and `-`, which are read from left to right.
 
+Hemispheres come from an atlas `hemisphere`, or from the atlases `lh.NAME` and `rh.NAME` beside
+`NAME`, which hold the labels of one hemisphere.
+
 Sets of areas overlap: a voxel of `FFA-1` is also one of `ventral`. Never add scores over sets.
 
 Shapes: `V` voxels.
@@ -29,7 +32,7 @@ from numpy.typing import NDArray
 from mindeye_store.errors import InvalidInput, UsageProblem
 
 Mask = NDArray[np.bool_]
-# Atlas of hemispheres that `prepare nsd` makes of the lh. and rh. volumes.
+# Atlas of hemispheres: that of `voxels.csv`, or made by `prepare nsd` for a ROI expression.
 HEMISPHERE = "hemisphere"
 SIDES = ("lh", "rh")
 # Sets that were drawn for each subject come first when a name stands in several atlases.
@@ -37,6 +40,8 @@ _DRAWN = ("prf-", "floc-")
 _FAMILY = re.compile(r"(v|d|-\d+)")
 _TOKEN = re.compile(r"\s*([|&()-]|[A-Za-z0-9][\w.:+]*(?:-[\w.:+]+)*)")
 _SHOWN = 40
+# Brackets are read by recursion.
+_MOST_TOKENS = 500
 
 
 class Atlas(Protocol):
@@ -126,15 +131,23 @@ def area_voxels(atlases: Mapping[str, Atlas], name: str) -> Mask | None:
 
     An area that the atlas names but the subject lacks is empty, not unknown.
     """
+    found = find_area(atlases, name)
+    return None if found is None else found.voxels
+
+
+def find_area(atlases: Mapping[str, Atlas], name: str) -> Area | None:
+    """One name's voxels as `area_voxels` gives them, with the atlas that was taken."""
     atlas, colon, inner = name.partition(":")
     if colon:
-        return _in_atlas(atlases[atlas], inner) if atlas in atlases else None
-    if name in atlases:
-        return np.asarray(atlases[name].labels) > 0
-    for candidate in _preferred(atlases):
-        voxels = _in_atlas(atlases[candidate], name)
+        candidates, label = [atlas] if atlas in atlases else [], inner
+    elif name in atlases:
+        return Area(name, name, np.asarray(atlases[name].labels) > 0)
+    else:
+        candidates, label = _preferred(atlases), name
+    for candidate in candidates:
+        voxels = _in_atlas(atlases[candidate], label)
         if voxels is not None:
-            return voxels
+            return Area(candidate, label, voxels)
     return None
 
 
@@ -155,7 +168,8 @@ def _named(atlas: Atlas) -> dict[int, str]:
 
 
 def _preferred(atlases: Mapping[str, Atlas]) -> list[str]:
-    return sorted(atlases, key=lambda name: (not name.startswith(_DRAWN), name))
+    whole = [name for name in atlases if not name.startswith(tuple(f"{side}." for side in SIDES))]
+    return sorted(whole, key=lambda name: (not name.startswith(_DRAWN), name))
 
 
 class _Reader:
@@ -163,23 +177,33 @@ class _Reader:
 
     def __init__(self, atlases: Mapping[str, Atlas], expression: str, where: str) -> None:
         self.atlases, self.expression, self.where = atlases, expression, where
-        self.tokens = list(self._split())
+        self.tokens: list[str] = []
+        self.columns: list[int] = []
+        for column, token in self._split():
+            self.tokens.append(token)
+            self.columns.append(column)
+            if len(self.tokens) > _MOST_TOKENS:
+                raise self._wrong(f"more than {_MOST_TOKENS} names and signs", column)
         self.place = 0
 
     def read(self) -> Mask:
         voxels = self._sum()
         if self.place < len(self.tokens):
-            raise self._wrong(f"{self.tokens[self.place]!r} is not expected")
+            raise self._wrong(f"{self._peek()!r} is not expected", self._column(self.place))
         return voxels
 
-    def _split(self) -> Iterator[str]:
+    def _split(self) -> Iterator[tuple[int, str]]:
+        """Tokens with the character, counted from 1, at which each begins."""
         position, text = 0, self.expression.rstrip()
         while position < len(text):
             found = _TOKEN.match(text, position)
             if found is None:
-                raise self._wrong(f"{text[position:].strip()[:1]!r} is not expected")
-            position = found.end()
-            yield from self._parts(found[1])
+                position += len(text[position:]) - len(text[position:].lstrip())
+                raise self._wrong(f"{text[position]!r} is not expected", position + 1)
+            position, column = found.end(), found.start(1) + 1
+            for part in self._parts(found[1]):
+                yield column, part
+                column += len(part)
 
     def _parts(self, token: str) -> Iterator[str]:
         """A word as it is, or cut at hyphens where only its pieces are names: `V1-V2`."""
@@ -210,20 +234,21 @@ class _Reader:
         return voxels
 
     def _term(self) -> Mask:
+        column = self._column(self.place)
         token = self._next()
         if token == "(":
             voxels = self._sum()
             if self._next() != ")":
-                raise self._wrong("a bracket is not closed")
+                raise self._wrong("a bracket is not closed", column)
             return voxels
         if token in ("", "|", "&", "-", ")"):
             raise self._wrong(
-                f"a name is missing before {token!r}" if token else "a name is missing"
+                f"a name is missing before {token!r}" if token else "a name is missing", column
             )
         found = self._voxels(token)
         if found is None:
             raise InvalidInput(
-                f"the subject has no area {token!r}",
+                f"the subject has no area {token!r} (character {column} of {self.expression!r})",
                 where=self.where,
                 fix=f"choose among {names_there(self.atlases)}",
             )
@@ -233,9 +258,11 @@ class _Reader:
         side, dot, inner = name.partition(".")
         if not dot or side not in SIDES or name in self.atlases:
             return area_voxels(self.atlases, name)
-        voxels = area_voxels(self.atlases, inner)
-        if voxels is None:
+        found = find_area(self.atlases, inner)
+        if found is None:
             return None
+        if f"{side}.{found.atlas}" in self.atlases:
+            return found.voxels & (np.asarray(self.atlases[f"{side}.{found.atlas}"].labels) > 0)
         if HEMISPHERE not in self.atlases:
             raise InvalidInput(
                 f"{name!r} needs the hemisphere of every voxel, which the subject lacks",
@@ -243,7 +270,7 @@ class _Reader:
                 fix="prepare it with the lh. and rh. ROI volumes, or a column 'hemisphere'",
             )
         half = _in_atlas(self.atlases[HEMISPHERE], side)
-        return voxels & half if half is not None else np.zeros_like(voxels)
+        return found.voxels & half if half is not None else np.zeros_like(found.voxels)
 
     def _peek(self) -> str:
         return self.tokens[self.place] if self.place < len(self.tokens) else ""
@@ -253,9 +280,14 @@ class _Reader:
         self.place += 1
         return token
 
-    def _wrong(self, problem: str) -> UsageProblem:
+    def _column(self, place: int) -> int:
+        """Character at which a token begins; of the end, one past the last."""
+        return self.columns[place] if place < len(self.columns) else len(self.expression) + 1
+
+    def _wrong(self, problem: str, column: int) -> UsageProblem:
         return UsageProblem(
-            f"{problem} in {self.expression!r}",
+            f"{problem} at character {column} of {self.expression!r}",
             where=self.where,
-            fix='write an expression such as "V1 | FFA-1", "nsdgeneral - V1" or "lh.V1 & early"',
+            fix='write an expression such as "V1 | FFA-1", "nsdgeneral - V1" or "lh.V1 & early" of'
+            f" {names_there(self.atlases)}",
         )

@@ -26,7 +26,7 @@ from mindeye_cli.core.sampler import rng
 from mindeye_cli.core.significance import fdr
 from mindeye_cli.core.trials import average_trials, training_trials
 from mindeye_cli.explain.encoder import Encoder
-from mindeye_cli.models.attribution.gradients import expected_gradients
+from mindeye_cli.models.attribution.gradients import expected_gradients, identity
 from mindeye_cli.models.attribution.occlusion import losses
 from mindeye_cli.models.attribution.shapley import shapley
 from mindeye_cli.models.run_model import RunModel
@@ -45,12 +45,19 @@ class Question:
     Attributes
     ----------
     score : callable
-        (B, V) to (B,): cosine of the decoded embedding and the target.
+        (B, D) to (B,): cosine of the decoded embedding and the target.
+    through : callable
+        (B, V) to (B, D): the affine part of the decoder, which comes before; a network has none.
     voxels : float32 Tensor (n, V)
     """
 
     score: Callable[[Tensor], Tensor]
+    through: Callable[[Tensor], Tensor]
     voxels: Tensor
+
+    def whole(self, rows: Tensor) -> Tensor:
+        """Score of responses, (B, V) to (B,)."""
+        return self.score(self.through(rows))
 
 
 def ask(model: RunModel, target: Floats, voxels: Floats) -> Question:
@@ -58,13 +65,17 @@ def ask(model: RunModel, target: Floats, voxels: Floats) -> Question:
     inner = model.embedding
     wanted = torch.from_numpy(np.ascontiguousarray(target)).to(inner.device)
 
-    def score(rows: Tensor) -> Tensor:
-        parts = [
-            cosine_similarity(inner.embed(part), wanted[None], dim=1) for part in rows.split(BATCH)
-        ]
-        return torch.cat(parts)
+    def likeness(embeddings: Tensor) -> Tensor:
+        return cosine_similarity(embeddings, wanted[None], dim=1)
 
-    return Question(score=score, voxels=torch.from_numpy(voxels).to(inner.device))
+    def decoded(rows: Tensor) -> Tensor:
+        return torch.cat([likeness(inner.embed(part)) for part in rows.split(BATCH)])
+
+    return Question(
+        score=likeness if inner.affine else decoded,
+        through=inner.embed if inner.affine else identity,
+        voxels=torch.from_numpy(voxels).to(inner.device),
+    )
 
 
 def used(encoder: Encoder, question: Question, seed: int = 0) -> dict[str, Any]:
@@ -85,7 +96,7 @@ def used(encoder: Encoder, question: Question, seed: int = 0) -> dict[str, Any]:
     """
     baselines = _baselines(encoder, seed).to(question.voxels)
     found = [
-        expected_gradients(question.score, row, baselines)
+        expected_gradients(question.score, row, baselines, through=question.through)
         for row in question.voxels[:MOST_RESPONSES]
     ]
     values = torch.cat([one.values for one in found]).cpu()
@@ -125,11 +136,11 @@ def needed(encoder: Encoder, question: Question, seed: int = 0) -> dict[str, Any
         share of controls that lose as much, and `q`, its false discovery rate over areas.
     """
     with torch.no_grad():
-        whole = question.score(question.voxels)
+        whole = question.whole(question.voxels)
     lines: dict[str, dict[str, Any]] = {}
     for name, mask in zip(encoder.areas.names, encoder.areas.masks, strict=True):
         controls = matched_voxels(encoder.subject, mask, CONTROLS, seed)
-        each = losses(question.score, question.voxels, [mask, *controls]).numpy()
+        each = losses(question.whole, question.voxels, [mask, *controls]).numpy()
         own, random = float(each[0].mean()), each[1:].mean(axis=1)
         lines[name] = {
             "loss": own,
@@ -181,7 +192,8 @@ def _shapley(
     group, names = encoder.areas.parts
     groups = torch.from_numpy(group).to(question.voxels.device)
     found = [
-        shapley(question.score, row, groups, seed=seed) for row in question.voxels[:MOST_RESPONSES]
+        shapley(question.score, row, groups, through=question.through, seed=seed)
+        for row in question.voxels[:MOST_RESPONSES]
     ]
     draws = torch.stack(found).mean(dim=0)
     errors = draws.std(dim=0) / len(draws) ** 0.5

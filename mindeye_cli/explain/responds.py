@@ -104,11 +104,14 @@ def respond(
     model = refits.model
     change = model.contrast(direction[None])[0]
     weights = row_weights(refits.counts.numpy())
-    spread = permuted_spread(model, refits.scores, weights, refits.variance(), direction[None])[0]
+    spread = permuted_spread(model, refits.scores, weights, refits.variance, direction[None])[0]
     spread = spread.clamp_min(1e-12)
     z = change / spread
-    deviations, null = refits.draw(direction, bootstrap=bootstrap, permuted=permuted, seed=seed)
-    seen, own = means @ z, (null / spread) @ means.T
+    by_area = (means * model.r.clamp_min(0), means / spread)
+    deviations, own = refits.draw(
+        direction, by_area, bootstrap=bootstrap, permuted=permuted, seed=seed
+    )
+    seen = means @ z
     scale = own.std(dim=0).clamp_min(1e-12)
     t, largest = seen / scale, (own / scale).amax(dim=1)
     p = (1 + (largest[:, None] >= t).sum(dim=0)) / (1 + permuted)
@@ -120,7 +123,7 @@ def respond(
         q=fdr(two_sided(z.numpy())),
         score=_doubles(means @ weighted),
         strength=_doubles(means @ weighted.abs()),
-        deviations=_doubles((deviations * model.r.clamp_min(0)) @ means.T),
+        deviations=_doubles(deviations),
         t=_doubles(t),
         p=_doubles(p),
         works=working_areas(encoder),

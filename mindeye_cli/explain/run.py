@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.threads import threads
 from mindeye_cli.explain import decoder
-from mindeye_cli.explain.asked import Asked, find_images
+from mindeye_cli.explain.asked import QUERIES, Asked, find_images
 from mindeye_cli.explain.encoder import Encoder, open_encoder
 from mindeye_cli.explain.image import image_areas, image_response, training_distance
 from mindeye_cli.explain.options import ExplainOptions
@@ -25,6 +25,7 @@ from mindeye_cli.explain.sets import contrast, set_areas
 from mindeye_cli.explain.signal import Signal
 from mindeye_cli.explain.trials import Measured, responses_for
 from mindeye_cli.explain.write import Maps, finish, finished, result_fingerprint
+from mindeye_cli.models.encoders.picture_files import picture_files
 from mindeye_cli.models.run_model import load_run
 from mindeye_store import open_store
 from mindeye_store.errors import UsageProblem
@@ -57,10 +58,13 @@ def explain_image(store: Path, run: Path, file: str, options: ExplainOptions) ->
         See `open_encoder`, `find_images` and `decoder`.
     """
     with threads():
-        encoder, asked = _open(store, run, file, options)
-        if len(asked.names) != 1:
+        encoder = _encoder(store, run, options)
+        # Counted before any is encoded.
+        count = 0 if file.startswith(QUERIES) else len(picture_files(Path(file)))
+        asked = None if count > 1 else find_images(file, encoder, options.weights)
+        if asked is None or len(asked.names) > 1:
             raise UsageProblem(
-                f"{file} holds {len(asked.names)} pictures",
+                f"{file} holds {count if asked is None else len(asked.names)} pictures",
                 where="explain image",
                 fix=f"mindeye explain set {store} {run} {file}",
             )
@@ -69,16 +73,20 @@ def explain_image(store: Path, run: Path, file: str, options: ExplainOptions) ->
         if done is not None:
             return done
         signal = Signal.of(encoder)
-        response = image_response(encoder, asked, options.seed)
         values: dict[str, Any] = {
             "fingerprint": fingerprint,
             "asked": asked.text,
             "question": QUESTION,
-            "rois": image_areas(encoder, asked, response),
+            "rois": {},
             "training": training_distance(encoder, asked.vectors),
             "references": len(encoder.references),
         }
-        return _rest(encoder, asked, signal, values, {"responds": response.map}, options)
+        maps = {}
+        if "responds" in options.questions:
+            response = image_response(encoder, asked, options.seed)
+            values["rois"] = image_areas(encoder, asked, response)
+            maps["responds"] = response.map
+        return _rest(encoder, asked, signal, values, maps, options)
 
 
 def explain_set(
@@ -107,7 +115,8 @@ def explain_set(
         See `explain_image`.
     """
     with threads():
-        encoder, asked = _open(store, run, folder, options)
+        encoder = _encoder(store, run, options)
+        asked = find_images(folder, encoder, options.weights)
         other = None if against is None else find_images(against, encoder, options.weights)
         fingerprint = result_fingerprint(encoder, {"set": asked, "vs": other}, options)
         done = finished(asked, fingerprint, options)
@@ -130,11 +139,10 @@ def explain_set(
         return _rest(encoder, asked, signal, values, maps, options)
 
 
-def _open(store: Path, run: Path, text: str, options: ExplainOptions) -> tuple[Encoder, Asked]:
-    encoder = open_encoder(
+def _encoder(store: Path, run: Path, options: ExplainOptions) -> Encoder:
+    return open_encoder(
         open_store(store), run, options.subject, space=options.space, seed=options.seed
     )
-    return encoder, find_images(text, encoder, options.weights)
 
 
 def _rest(

@@ -15,7 +15,7 @@ Shapes: `N` images, `D` features, `R` rank, `V` voxels, `J` refits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ Ints = NDArray[np.int64]
 LARGEST_LEVERAGE = 0.95
 # Elements of the responses that are held as float32 at once.
 PIECE = 2**25
+# What is kept beside the model.
+KEPT = ("scores", "responses", "columns", "counts", "variance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Refits:
         Voxels ordered by alpha.
     counts : int64 (N,)
         Repeats behind every response.
+    variance : float32 (V,)
+        Of the responses over images, with N - 1.
     """
 
     model: EncodingModel
@@ -56,6 +60,7 @@ class Refits:
     responses: Tensor
     columns: Tensor
     counts: Tensor
+    variance: Tensor
 
     @classmethod
     def of(cls, model: EncodingModel, features: Values, responses: Values, counts: Ints) -> Refits:
@@ -81,70 +86,92 @@ class Refits:
             responses=kept,
             columns=columns,
             counts=torch.from_numpy(np.asarray(counts, dtype=np.int64)),
+            variance=y.var(dim=0),
         )
 
     def tensors(self) -> dict[str, Tensor]:
         """Arrays beside the model's, by name, for saving."""
-        names = ("scores", "responses", "columns", "counts")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in KEPT}
 
     @classmethod
     def from_tensors(cls, model: EncodingModel, tensors: Mapping[str, Tensor]) -> Refits:
         """Read back what `tensors` gave; a missing name is a KeyError."""
-        names = ("scores", "responses", "columns", "counts")
-        return cls(model=model, **{name: tensors[name] for name in names})
-
-    def variance(self) -> Tensor:
-        """Of the training responses over images, with N - 1; float32 (V,)."""
-        out = torch.empty(len(self.columns))
-        for start in range(0, len(out), 1024):
-            part = slice(start, start + 1024)
-            out[self.columns[part]] = self.responses[:, part].float().var(dim=0)
-        return out
+        return cls(model=model, **{name: tensors[name] for name in KEPT})
 
     def draw(
-        self, direction: Values, *, bootstrap: int, permuted: int, seed: int
+        self,
+        direction: Values,
+        readouts: tuple[Tensor, Tensor] | None = None,
+        *,
+        bootstrap: int,
+        permuted: int,
+        seed: int,
     ) -> tuple[Tensor, Tensor]:
         """Refit for one direction; one pass over the responses serves both kinds.
 
         Parameters
         ----------
         direction : float array (D,)
+        readouts : two float32 (A, V), optional
+            Weighted sums over voxels that are wanted in place of the voxels, of the bootstrap's
+            deviations and of the permuted values: areas, say. Far fewer products.
         bootstrap, permuted : int
             Numbers of refits.
         seed : int
 
         Returns
         -------
-        bootstrap : float32 (bootstrap, V)
+        bootstrap : float32 (bootstrap, V), or (bootstrap, A)
             Deviations from the model's own `direction @ weight`.
-        permuted : float32 (permuted, V)
+        permuted : float32 (permuted, V), or (permuted, A)
             The value itself, as images change places.
         """
         signs = self._signs(bootstrap, seed)
         order = self._orders(permuted, seed)
-        out = torch.empty(bootstrap + permuted, len(self.columns))
         alphas, sizes = torch.unique_consecutive(self.model.alpha[self.columns], return_counts=True)
         kernels, leverage = self._kernels(as_tensor(direction), alphas)
+        count = len(self.columns) if readouts is None else len(readouts[0])
+        out = torch.zeros(bootstrap + permuted, count)
         start = 0
         for a, size in enumerate(sizes.tolist()):
             inflated = kernels[:, a] / (1 - leverage[:, a])
             rows = torch.cat([signs * inflated, kernels[:, a][order]])
-            self._multiply(rows, bootstrap, slice(start, start + size), out)
+            voxels = self.columns[start : start + size]
+            if readouts is None:
+                out[:, voxels] = self._values(rows, bootstrap, slice(start, start + size))
+            else:
+                out += self._sums(rows, bootstrap, slice(start, start + size), readouts)
             start += size
-        back = torch.empty_like(out)
-        back[:, self.columns] = out
-        return back[:bootstrap], back[bootstrap:]
+        return out[:bootstrap], out[bootstrap:]
 
-    def _multiply(self, rows: Tensor, bootstrap: int, part: slice, out: Tensor) -> None:
+    def _values(self, rows: Tensor, bootstrap: int, part: slice) -> Tensor:
         """`rows @ responses` of the voxels of one alpha; residuals for the first `bootstrap`."""
-        vectors, weight = self.model.basis.vectors, self.model.weight
-        fitted = (rows[:bootstrap] @ self.scores) @ vectors.T
+        fitted = (rows[:bootstrap] @ self.scores) @ self.model.basis.vectors.T
+        out = torch.cat([rows @ y for _, y in self._pieces(part)], dim=1)
+        out[:bootstrap] -= fitted @ self.model.weight[:, self.columns[part]]
+        return out
+
+    def _sums(
+        self, rows: Tensor, bootstrap: int, part: slice, readouts: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """The same summed over voxels first, which makes a few columns of thousands."""
+        both = torch.cat(readouts)
+        count = len(readouts[0])
+        sums = torch.zeros(len(self.scores), len(both))
+        for voxels, y in self._pieces(part):
+            sums += y @ both[:, voxels].T
+        fitted = (rows[:bootstrap] @ self.scores) @ self.model.basis.vectors.T
+        voxels = self.columns[part]
+        own = rows[:bootstrap] @ sums[:, :count]
+        own -= fitted @ (self.model.weight[:, voxels] @ readouts[0][:, voxels].T)
+        return torch.cat([own, rows[bootstrap:] @ sums[:, count:]])
+
+    def _pieces(self, part: slice) -> Iterator[tuple[Tensor, Tensor]]:
+        """Voxels and their responses in float32, as many as fit."""
         step = max(1, PIECE // len(self.scores))
         for start in range(part.start, part.stop, step):
             piece = slice(start, min(start + step, part.stop))
-            out[:, piece] = rows @ self.responses[:, piece].float()
-            out[:bootstrap, piece] -= fitted @ weight[:, self.columns[piece]]
+            yield self.columns[piece], self.responses[:, piece].float()
 
     def _kernels(self, direction: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
         """Equivalent weights of the images and their leverages, each (N, number of alphas)."""

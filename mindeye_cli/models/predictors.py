@@ -47,12 +47,18 @@ class Embedding(Protocol):
     def device(self) -> torch.device:
         """Where it computes."""
 
+    @property
+    def affine(self) -> bool:
+        """Whether `embed` is an affine map."""
+
     def embed(self, voxels: Tensor) -> Tensor:
         """The retrieval embedding or the prediction, flattened: (B, V) to (B, Q), on `device`."""
 
 
 class HighLevelPredictor:
     """Backbone, projector and prior of a run."""
+
+    affine = False
 
     def __init__(
         self, model: HighLevelModel, norm: str, shape: tuple[int, ...], place: int
@@ -133,6 +139,7 @@ class LowLevelPredictor:
 class RidgePredictor:
     """Predictions of a ridge run."""
 
+    affine = True
     outputs = ("prediction",)
 
     def __init__(self, model: RidgeModel, shape: tuple[int, ...]) -> None:

@@ -40,6 +40,8 @@ class Dataset:
     dtype : dtype
     matlab : bool
         Written by MATLAB: its axes come in reversed order.
+    chunks : tuple of int, optional
+        None where the array lies in one piece.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Dataset:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     matlab: bool
+    chunks: tuple[int, ...] | None = None
 
     @property
     def where(self) -> str:
@@ -125,6 +128,7 @@ def open_dataset(path: Path, names: Sequence[str], what: str) -> Dataset:
             shape=tuple(int(n) for n in found.shape),
             dtype=found.dtype,
             matlab="MATLAB_class" in found.attrs,
+            chunks=found.chunks,
         )
 
 

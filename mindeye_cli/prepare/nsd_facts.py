@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mindeye_cli.prepare.annotations import FILE, Annotations, read_annotations
+from mindeye_cli.prepare.nsd.areas import read_area
 from mindeye_cli.prepare.nsd.layout import NsdLayout
-from mindeye_cli.prepare.nsd.rois import need_roi, read_rois
+from mindeye_cli.prepare.nsd.rois import read_rois
 from mindeye_cli.prepare.nsd.stimulus_table import read_stimulus_table
-from mindeye_cli.prepare.nsd.volumes import read_mask
 from mindeye_cli.prepare.releases import owner_of_voxels
 from mindeye_cli.prepare.voxels import VoxelTable
 from mindeye_store.errors import InvalidInput
@@ -49,11 +49,11 @@ def voxel_table(root: Path | None, subject: int, count: int, where: str) -> Voxe
     if root is None:
         return VoxelTable(count=count)
     layout = NsdLayout(root=root, subject=subject)
-    mask = read_mask(need_roi(layout, MASK), MASK)
+    mask = read_area(layout, MASK)
     if len(mask.ijk) != count:
         raise InvalidInput(
             f"{MASK} has {len(mask.ijk)} voxels but the responses have {count}",
-            where=str(layout.roi(MASK)),
+            where=str(layout.roi(MASK)[0]),
             fix="give the NSD folder that the data were derived from, or leave --nsd out",
         )
     return VoxelTable(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Places = NDArray[np.signedinteger]
 
 
 class RawTrials(Protocol):
@@ -43,7 +44,7 @@ class VoxelTable:
     count : int
         `V`.
     ijk : int16 array (V, 3), optional
-        Voxel indices in the volume.
+        Voxel indices in the volume; of a surface int32: vertex, hemisphere (0 left, 1 right), 0.
     affine : list of 4 lists of 4 floats, optional
         From voxel indices to millimetres.
     volume_shape : list of 3 int, optional
@@ -55,7 +56,7 @@ class VoxelTable:
     """
 
     count: int
-    ijk: NDArray[np.int16] | None = None
+    ijk: Places | None = None
     affine: list[list[float]] | None = None
     volume_shape: list[int] | None = None
     rois: dict[str, RoiLabels] = field(default_factory=dict)

@@ -102,12 +102,13 @@ class PictureRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureTable:
-    """Pictures in rows; the caption says by which rule they were chosen."""
+    """Pictures in rows; the caption says by which rule they were chosen; `wide` ones are large."""
 
     label: str
     caption: str
     columns: tuple[str, ...]
     rows: tuple[PictureRow, ...]
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

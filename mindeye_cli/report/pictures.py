@@ -21,6 +21,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 # JPEG, a tenth of the size.
 EXACT = 96
 QUALITY = 88
+# Maps hold many slices: how much larger they may be than other pictures.
+WIDE = 4
 
 
 class Encoder:
@@ -38,11 +40,17 @@ class Encoder:
         self.bytes = 0
 
     def picture(
-        self, image: Image.Image, alt: str, *, below: str = "", marked: bool = False
+        self,
+        image: Image.Image,
+        alt: str,
+        *,
+        below: str = "",
+        marked: bool = False,
+        wide: bool = False,
     ) -> Picture:
-        """A picture of the page; equal pixels give equal bytes."""
+        """A picture of the page, a `wide` one of more pixels; equal pixels give equal bytes."""
         self.count += 1
-        uri = data_uri(image, self.side)
+        uri = data_uri(image, WIDE * self.side if wide else self.side)
         self.bytes += len(uri)
         return Picture(uri=uri, alt=alt, below=below, marked=marked)
 

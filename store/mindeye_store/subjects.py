@@ -1,7 +1,8 @@
 """One subject's trials and voxel metadata.
 
 Bundle `subjects/<S>`: `voxels` float32 (n_trials, V); `image_index` int64, `session`, `run`,
-`repeat` int16, `split` uint8 (0 train, 1 test), each (n_trials,); `ijk` int16 (V, 3); optional
+`repeat` int16, `split` uint8 (0 train, 1 test), each (n_trials,); `ijk` int16 (V, 3), of a
+surface int32 (vertex, hemisphere, 0); optional
 `ncsnr` float32 (V,) and `roi/<atlas>` int16 (V,). Attributes: `affine` (4x4 lists, voxel to mm)
 and `roi_labels` ({atlas: {label as text: name}}), besides what the maker adds.
 """
@@ -99,7 +100,7 @@ class Subject:
 
     @cached_property
     def ijk(self) -> np.ndarray | None:
-        """Voxel coordinates, int16 (V, 3)."""
+        """Voxel coordinates, int16 (V, 3); of a surface int32: vertex, hemisphere, 0."""
         return self.column("ijk") if "ijk" in self._arrays else None
 
     @cached_property

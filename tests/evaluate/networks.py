@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 FILES = {
     "alexnet": "alexnet-owt-7be5be79.pth",
@@ -58,3 +60,32 @@ def put(home: Path, name: str, network: torch.nn.Module) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"state_dict": state} if name == "resnet50" else state, path)
     return path
+
+
+def put_small_clip(cache: Path, known: dict[str, Any]) -> Any:
+    """A small CLIP under the published one's name, in Hugging Face's cache; open_clip's model.
+
+    `known` is open_clip's table of configurations, which gets the small one.
+    """
+    import open_clip
+
+    name, tag = "ViT-L-14-quickgelu", "openai"
+    tower = {"image_size": 224, "layers": 2, "width": 32, "head_width": 16, "patch_size": 56}
+    text = {"context_length": 8, "vocab_size": 50, "width": 16, "heads": 2, "layers": 1}
+    known[name] = {
+        "embed_dim": 24, "quick_gelu": True, "vision_cfg": tower, "text_cfg": text,
+    }  # fmt: skip
+    torch.manual_seed(6)
+    model = open_clip.create_model(name).eval()
+    for parameter in model.visual.parameters():
+        parameter.data.normal_(0, 0.2)
+    hub = open_clip.get_pretrained_cfg(name, tag)["hf_hub"]
+    repository, _, file = hub.rpartition("/")
+    home = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = home / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("0" * 40)
+    state = {key: value.contiguous().clone() for key, value in model.state_dict().items()}
+    save_file(state, snapshot / (file or "open_clip_model.safetensors"))
+    return model

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from evaluate.folders import noisy, recon, save, stimuli
-from evaluate.networks import put, random_network, recorded_alexnet
+from evaluate.networks import put, put_small_clip, random_network, recorded_alexnet
 from PIL import Image
 from scipy.spatial.distance import correlation
 
@@ -29,12 +29,17 @@ def home() -> Path:
     return Path(os.environ["TORCH_HOME"])
 
 
-def as_documented(pixels: np.ndarray, side: int) -> torch.Tensor:
-    """One picture to 256, then to a side, bilinear without antialias; ImageNet's normalisation."""
+def resized(pixels: np.ndarray, side: int) -> torch.Tensor:
+    """One picture to 256, then to a side, bilinear without antialias."""
     x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     for size in (256, side):
         x = torch.nn.functional.interpolate(x, (size, size), mode="bilinear")
-    return (x - MEAN) / STD
+    return x
+
+
+def as_documented(pixels: np.ndarray, side: int) -> torch.Tensor:
+    """The same less ImageNet's mean, over its deviation."""
+    return (resized(pixels, side) - MEAN) / STD
 
 
 def test_recorded_values_by_the_command(
@@ -95,17 +100,49 @@ def test_features_are_those_of_plain_torchvision(
         for p in (p for side in pixels for p in side):
             network(as_documented(p, ours.side))
     plain = torch.cat(found).numpy().reshape(2, 3, -1)
-    for known, pictures in zip(plain, sets, strict=True):
-        np.testing.assert_allclose(
-            features(ours, pictures)["avgpool"], known, rtol=1e-3, atol=1e-3 * np.abs(known).max()
-        )
+    own = [features(ours, pictures)["avgpool"] for pictures in sets]
+    for known, ours_now in zip(plain, own, strict=True):
+        np.testing.assert_allclose(ours_now, known, rtol=1e-3, atol=1e-3 * np.abs(known).max())
     scores = METRICS[metric].compute(sets[0], sets[1], True)
     if metric.startswith("corrdist"):
         expected = [correlation(a, b) for a, b in zip(*plain, strict=True)]
     else:
-        r = np.corrcoef(*plain)[:3, 3:]
+        # Correlations of random weights lie too near each other for `plain` to order them.
+        r = np.corrcoef(*own)[:3, 3:]
         expected = [np.mean([r[i, j] < r[j, j] for i in range(3) if i != j]) for j in range(3)]
     np.testing.assert_allclose(scores.per_entry, expected, atol=1e-4)
+
+
+def test_clip_is_read_from_the_cache_and_scores_as_open_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call_cli: Callable
+) -> None:
+    import huggingface_hub
+    import open_clip
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    known = open_clip.factory._MODEL_CONFIGS
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", dict(known))
+    plain = put_small_clip(tmp_path / "hub", open_clip.factory._MODEL_CONFIGS)
+    truth, guess = stimuli(6, 224), noisy(stimuli(6, 224), 60)
+    folder, images = recon(tmp_path / "r", guess), save(tmp_path / "s", truth)
+    done = call_cli("evaluate", folder, "--images", images, "--metrics", "clip")
+    assert done.code == 0, done.stderr
+    document = json.loads((folder / "evaluation.json").read_text())
+    sides = []
+    mean, std = (torch.tensor(v)[:, None, None] for v in published.CLIP)
+    for pictures in (truth, guess):
+        pixels = np.stack([pictures[name] for name in document["ids"]])
+        shown = torch.cat([resized(p, 224) for p in pixels])
+        with torch.inference_mode():
+            known = plain.encode_image((shown - mean) / std).numpy()
+        ids = tuple(document["ids"])
+        sides.append(features(published.CLIP_L14, Pictures(ids=ids, pixels=pixels))["embedding"])
+        np.testing.assert_allclose(sides[-1], known, atol=1e-4 * np.abs(known).max())
+    r = np.corrcoef(*sides)[:6, 6:]
+    expected = [np.mean([r[i, j] < r[j, j] for i in range(6) if i != j]) for j in range(6)]
+    line = document["metrics"]["twoway_clip"]
+    np.testing.assert_array_equal(line["per_image"], expected)
+    assert np.mean(expected) > 0.5 and len(line["card"]["weights_sha256"]) == 64
 
 
 def test_brain_diffuser_shows_pillows_pictures(tmp_path: Path) -> None:

@@ -1,70 +1,47 @@
-"""A small simulated study with a ridge run, made once by the commands, and copies that differ."""
+"""Copies of the small study with other responses, areas or targets."""
 
 from __future__ import annotations
 
-import io
-import json
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+from explain.conftest import SPACE, Study, mindeye
 
-from mindeye_cli.app import main
-from mindeye_store import create_store, open_store
+from mindeye_cli.core import trials
+from mindeye_store import open_store
 
-SPACE = "scene-clip:pooled"
 SUBJECT = "subj01"
-# A test image that the subject saw.
-SEEN = "nsd00045"
 Arrays = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Study:
-    store: Path
-    run: Path
-
-    @property
-    def cache(self) -> Path:
-        return self.run / "explain" / f"{SUBJECT}-{SPACE.replace(':', '-')}"
+def seen_row(study: Study) -> int:
+    """A test image that the subject saw."""
+    return int(trials.test_images_any_subject(open_store(study.store))[3])
 
 
-def mindeye(*arguments: object) -> dict[str, Any]:
-    """Run a command that must succeed."""
-    out = io.StringIO()
-    with redirect_stdout(out):
-        code = main([*map(str, arguments), "--json", "--offline"])
-    assert code == 0, out.getvalue()
-    return dict(json.loads(out.getvalue().splitlines()[-1]))
+def seen(study: Study) -> str:
+    """The same as it is asked about."""
+    return f"image:{open_store(study.store).images.ids[seen_row(study)]}"
 
 
-def ridge(store: Path, run: Path, space: str = SPACE) -> None:
+def cache(study: Study) -> Path:
+    """Where the run keeps the subject's encoding model."""
+    return study.run / "explain" / f"{SUBJECT}-{SPACE.replace(':', '-')}"
+
+
+def ridge(store: Path, run: Path) -> None:
     folds = ("--set", "inner_folds=5", "--set", "alpha=shared")
-    mindeye("train", "ridge", store, run, "--subject", SUBJECT, "--space", space, *folds)
-
-
-@pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Read only: 240 training images, 40 test images, 400 voxels."""
-    folder = tmp_path_factory.mktemp("explain")
-    made = Study(folder / "store.zarr", folder / "ridge")
-    mindeye("simulate", folder / "sim", "--images", 240, "--test", 40, "--voxels", 400)
-    mindeye("prepare", "nsd", folder / "sim", made.store, "--subject", 1)
-    mindeye("prepare", "targets", made.store, "--space", SPACE)
-    ridge(made.store, made.run)
-    return made
+    mindeye("train", "ridge", store, run, "--subject", SUBJECT, "--space", SPACE, *folds)
 
 
 def copied(study: Study, folder: Path) -> Study:
-    """A copy that may be changed."""
-    made = Study(folder / "store.zarr", folder / "ridge")
-    shutil.copytree(study.store, made.store)
-    shutil.copytree(study.run, made.run)
+    """A copy that may be changed, with the kept encoding model if there is one."""
+    made = study.copy(folder)
+    if (study.run / "explain").is_dir():
+        shutil.copytree(study.run / "explain", made.run / "explain")
     return made
 
 
@@ -99,14 +76,6 @@ def change_targets(study: Study, edit: Callable[[np.ndarray], None], space: str 
     (segment,) = (path.name for path in folders if path.is_dir())
     store.remove(f"targets/{space}")
     _write(study.store, f"targets/{space}/{segment}", {"rows": rows}, attrs)
-
-
-def bare_store(folder: Path, pictures: np.ndarray) -> Path:
-    """A store of pictures alone: no captions and no records."""
-    store = create_store(folder)
-    ids = [f"img{k}" for k in range(len(pictures))]
-    store.add_images(ids, lambda k: pictures[k], pictures.shape[1:], plan={"n": len(ids)})
-    return folder
 
 
 def _write(path: Path, name: str, arrays: Arrays, attrs: Mapping[str, Any]) -> None:

@@ -8,16 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from explain.conftest import (
-    SEEN,
-    SPACE,
-    SUBJECT,
-    Study,
-    change_subject,
-    change_targets,
-    copied,
-    mindeye,
-)
+from explain.conftest import SPACE, Study, mindeye
+from explain.copies import SUBJECT, cache, change_subject, change_targets, copied, seen
 
 from mindeye_cli.core import trials
 from mindeye_cli.explain import encoder as module
@@ -27,12 +19,12 @@ FILES = ("encoding.json", "encoding.safetensors", "refits.safetensors")
 
 
 def responds(study: Study, *words: object) -> dict[str, Any]:
-    asked = f"image:{SEEN}"
+    asked = seen(study)
     return mindeye("explain", "image", study.store, study.run, asked, "--ask", "responds", *words)
 
 
 def contents(study: Study) -> dict[str, bytes]:
-    return {name: (study.cache / name).read_bytes() for name in FILES}
+    return {name: (cache(study) / name).read_bytes() for name in FILES}
 
 
 @pytest.fixture

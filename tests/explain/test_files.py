@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-from explain.conftest import SEEN, SUBJECT, Study, change_subject, copied, mindeye
+from explain.conftest import Study, mindeye
+from explain.copies import SUBJECT, change_subject, copied, seen, seen_row
 from PIL import Image
 
 from mindeye_store import open_store
@@ -52,11 +52,12 @@ def test_the_folder_holds_result_maps_and_pictures(
 
 def test_asked_pictures_are_the_images(study: Study, tmp_path: Path) -> None:
     words = ("--ask", "responds", "--out", tmp_path / "one")
-    mindeye("explain", "image", study.store, study.run, f"image:{SEEN}", *words)
+    mindeye("explain", "image", study.store, study.run, seen(study), *words)
     store = open_store(study.store)
     with Image.open(tmp_path / "one" / "asked-00.png") as picture:
         np.testing.assert_array_equal(
-            np.asarray(picture), store.images.read([store.images.rows[SEEN]])[0]
+            np.asarray(picture),
+            store.images.read([seen_row(study)])[0],
         )
 
 
@@ -65,7 +66,7 @@ def test_volumes_lie_where_the_mask_does(
 ) -> None:
     """Affine and shape of the simulated mask file; nothing outside; values by independent means."""
     out, found = written
-    space = study.store.parent / "sim/nsddata/ppdata/subj01/func1pt8mm/roi"
+    space = study.nsd / "nsddata/ppdata/subj01/func1pt8mm/roi"
     mask = nibabel.load(space / "nsdgeneral.nii.gz")
     faces = np.asarray(nibabel.load(space / "floc-faces.nii.gz").dataobj)
     subject = open_store(study.store).subject(SUBJECT)
@@ -104,7 +105,7 @@ def test_the_same_again_is_not_needed(
         ("set", FACES, "--ask", "responds"),
         ("set", FACES, "--ask", "responds,used", "--vs", "where:category=house"),
         ("set", FACES, "--ask", "responds,used", "--seed", "1"),
-        ("image", f"image:{SEEN}", "--ask", "responds,used"),
+        ("image", "an image", "--ask", "responds,used"),
     ],
 )
 def test_another_question_does_not_take_its_place(
@@ -116,7 +117,8 @@ def test_another_question_does_not_take_its_place(
 ) -> None:
     if "--seed" in other:  # the seed is part of the encoder's key, which others share
         study = copied(study, tmp_path)
-    words = ("explain", other[0], study.store, study.run, *other[1:], "--out", written[0])
+    asked = seen(study) if other[1] == "an image" else other[1]
+    words = ("explain", other[0], study.store, study.run, asked, *other[2:], "--out", written[0])
     done = call_cli(*words)
     assert done.code == 2 and "--overwrite" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -125,7 +127,7 @@ def test_another_question_does_not_take_its_place(
 def test_image_and_set_of_the_same_picture_differ(
     study: Study, call_cli: Callable, tmp_path: Path
 ) -> None:
-    words = (study.store, study.run, f"image:{SEEN}", "--ask", "responds", "--out", tmp_path / "x")
+    words = (study.store, study.run, seen(study), "--ask", "responds", "--out", tmp_path / "x")
     assert call_cli("explain", "image", *words).code == 0
     assert call_cli("explain", "set", *words).code == 2
     replaced = call_cli("explain", "set", *words, "--overwrite", "--json")
@@ -135,90 +137,24 @@ def test_image_and_set_of_the_same_picture_differ(
 def test_equal_commands_write_equal_bytes(study: Study, tmp_path: Path) -> None:
     for name in "ab":
         words = ("--ask", "responds,needed", "--out", tmp_path / name)
-        mindeye("explain", "image", study.store, study.run, f"image:{SEEN}", *words)
+        mindeye("explain", "image", study.store, study.run, seen(study), *words)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert "responds.nii.gz" in files and "needed.nii.gz" not in files
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_native_data_is_not_drawn_on_a_standard_brain(
-    study: Study, call_cli: Callable, tmp_path: Path
-) -> None:
-    words = ("explain", "image", study.store, study.run, f"image:{SEEN}", "--ask", "responds")
-    done = call_cli(*words, "--out", tmp_path / "x", "--standard")
-    assert done.code == 3 and "own space" in done.stderr and "--anatomy mni" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "x").exists()
-    nowhere = call_cli(*words, "--standard")
-    assert nowhere.code == 2 and "--out" in nowhere.stderr
-
-
-def test_declared_data_is_drawn_offline(study: Study, tmp_path: Path) -> None:
-    pytest.importorskip("nilearn.plotting")
-    words = ("--ask", "responds", "--out", tmp_path / "x", "--standard", "--anatomy", "mni")
-    found = mindeye("explain", "image", study.store, study.run, f"image:{SEEN}", *words)
-    assert {"glass.png", "surface.html"} <= {Path(name).name for name in found["maps"]}
-    assert _not_blank(tmp_path / "x" / "glass.png")
-    page = (tmp_path / "x" / "surface.html").read_text()
-    links = re.findall(r"""<(?:link|script|img|iframe)[^>]*(?:src|href)=["']?http[^>]*>""", page)
-    assert not links and len(page) > 500_000
-
-
-def test_without_nilearn_numbers_and_slices_still_come(
-    study: Study, call_cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [key for key in sys.modules if key.partition(".")[0] == "nilearn"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "nilearn", None)
-    words = ("explain", "image", study.store, study.run, f"image:{SEEN}", "--ask", "responds")
-    plain = call_cli(*words, "--out", tmp_path / "x", "--json")
-    assert plain.code == 0 and plain.json["rois"]
-    assert (tmp_path / "x" / "responds.png").is_file()
-    done = call_cli(*words, "--out", tmp_path / "y", "--standard", "--anatomy", "mni")
-    assert done.code == 4 and "mindeye[viz]" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "y").exists()
-
-
 def test_without_captum_every_number_comes(
     study: Study, call_cli: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "captum", None)
-    done = call_cli("explain", "image", study.store, study.run, f"image:{SEEN}", "--json")
+    done = call_cli("explain", "image", study.store, study.run, seen(study), "--json")
     assert done.code == 0 and done.json["used"]["rois"] and done.json["needed"]["rois"]
-
-
-def test_a_mask_file_gives_the_places_that_a_store_lacks(study: Study, tmp_path: Path) -> None:
-    """A store of packed responses has no coordinates; the volume they were cut with has."""
-    other = copied(study, tmp_path)
-    given = other.store.parent / "mask.nii.gz"
-    subject = open_store(other.store).subject(SUBJECT)
-    volume = np.zeros(subject.attrs["volume_shape"], dtype=np.int16)
-    volume[tuple(subject.ijk.T)] = 1
-    nibabel.save(nibabel.Nifti1Image(volume, subject.affine), given)
-    words = ("--ask", "responds", "--out")
-    own = mindeye(
-        "explain", "image", other.store, other.run, f"image:{SEEN}", *words, tmp_path / "a"
-    )
-    masked = mindeye(
-        "explain",
-        "image",
-        other.store,
-        other.run,
-        f"image:{SEEN}",
-        *words,
-        tmp_path / "b",
-        "--mask",
-        given,
-    )
-    assert own["rois"] == masked["rois"]
-    a, b = (nibabel.load(tmp_path / name / "responds.nii.gz") for name in "ab")
-    np.testing.assert_allclose(a.affine, b.affine)
-    np.testing.assert_array_equal(np.asarray(a.dataobj), np.asarray(b.dataobj))
 
 
 def test_voxels_of_low_signal_are_greyed(study: Study, tmp_path: Path) -> None:
     """Greyed share against the noise-ceiling formula with the training trials' counts."""
-    found = mindeye("explain", "image", study.store, study.run, f"image:{SEEN}", "--ask", "needed")
+    found = mindeye("explain", "image", study.store, study.run, seen(study), "--ask", "needed")
     subject = open_store(study.store).subject(SUBJECT)
     train = subject.image_index[subject.split == 0]
     counts = np.unique(train, return_counts=True)[1]
@@ -232,6 +168,6 @@ def test_voxels_of_low_signal_are_greyed(study: Study, tmp_path: Path) -> None:
         arrays["ncsnr"] = (arrays["ncsnr"] * 0.1).astype(np.float32)
 
     change_subject(low, weaken)
-    said = mindeye("explain", "image", low.store, low.run, f"image:{SEEN}", "--ask", "responds")
+    said = mindeye("explain", "image", low.store, low.run, seen(study), "--ask", "responds")
     assert said["signal"]["noise_ceiling"] < 0.05
     assert any("low signal" in text for text in said["warnings"])

@@ -9,20 +9,10 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-from explain.conftest import (
-    SEEN,
-    SPACE,
-    SUBJECT,
-    Study,
-    bare_store,
-    change_subject,
-    copied,
-    mindeye,
-    ridge,
-)
+from explain.conftest import SPACE, Study, mindeye
+from explain.copies import SUBJECT, cache, change_subject, copied, ridge, seen, seen_row
 from PIL import Image
 
-from mindeye_cli.models.attribution import gradients
 from mindeye_store import open_store
 
 RESPONDS = ("--ask", "responds")
@@ -30,7 +20,7 @@ RESPONDS = ("--ask", "responds")
 
 def _picture(study: Study) -> Image.Image:
     store = open_store(study.store)
-    return Image.fromarray(store.images.read([store.images.rows[SEEN]])[0])
+    return Image.fromarray(store.images.read([seen_row(study)])[0])
 
 
 def _drop(*names: str) -> Callable[[dict[str, Any]], None]:
@@ -54,7 +44,7 @@ def test_wrong_requests_are_one_line_with_their_code(
     _picture(study).save(tmp_path / "broken.png")
     whole = (tmp_path / "broken.png").read_bytes()
     (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 2])
-    seen = f"image:{SEEN}"
+    known = seen(study)
     cases = [
         (("image", tmp_path / "nowhere.png"), 4, "nowhere.png"),
         (("image", tmp_path / "text.png"), 3, "not a readable picture"),
@@ -71,11 +61,11 @@ def test_wrong_requests_are_one_line_with_their_code(
         (("set", "caption: "), 2, "no word"),
         (("set", "where:category"), 2, "KEY=VALUE"),
         (("set", "where:category=face,"), 2, "KEY=VALUE"),
-        (("image", seen, "--ask", "likes"), 2, "'likes'"),
-        (("image", seen, "--ask", ""), 2, "--ask"),
-        (("image", seen, "--subject", "subj09"), 2, "subj09"),
-        (("image", seen, "--space", "array:none"), 4, "array:none"),
-        (("image", seen, "--out", tmp_path / "x", "--anatomy", "moon"), 2, "'moon'"),
+        (("image", known, "--ask", "likes"), 2, "'likes'"),
+        (("image", known, "--ask", ""), 2, "--ask"),
+        (("image", known, "--subject", "subj09"), 2, "subj09"),
+        (("image", known, "--space", "array:none"), 4, "array:none"),
+        (("image", known, "--out", tmp_path / "x", "--anatomy", "moon"), 2, "'moon'"),
     ]
     for words, code, text in cases:
         kind, *rest = words
@@ -88,18 +78,15 @@ def test_wrong_requests_are_one_line_with_their_code(
 
 
 def test_pictures_of_any_mode_and_size_are_read(study: Study, tmp_path: Path) -> None:
-    """Grey, palette, transparent, 16 bit, another size: each gives the picture's own areas."""
+    """Transparent, four inks, 16 bit, another size: each gives the picture's own areas."""
     picture = _picture(study)
-    plain = mindeye("explain", "image", study.store, study.run, f"image:{SEEN}", *RESPONDS)
+    plain = mindeye("explain", "image", study.store, study.run, seen(study), *RESPONDS)
     wide = picture.resize((200, 200), Image.Resampling.NEAREST)
     modes = {
         "large.png": wide,
         "alpha.png": picture.convert("RGBA"),
-        "palette.png": picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256),
-        "grey.png": picture.convert("L"),
         "cmyk.jpg": picture.convert("CMYK"),
         "deep.png": picture.convert("L").convert("I").point(lambda v: v * 256).convert("I;16"),
-        "long.png": picture.resize((120, 30)),
     }
     for name, image in modes.items():
         image.save(tmp_path / name)
@@ -113,26 +100,15 @@ def test_pictures_of_any_mode_and_size_are_read(study: Study, tmp_path: Path) ->
             )
 
 
-def test_a_subject_without_areas_says_what_still_works(
-    study: Study, tmp_path: Path, call_cli: Callable
-) -> None:
-    made = copied(study, tmp_path)
-    change_subject(made, _drop("roi/"), {"roi_labels": None})
-    done = call_cli("explain", "image", made.store, made.run, f"image:{SEEN}")
-    assert done.code == 3 and len(done.stderr.strip().splitlines()) == 1
-    for text in ("no ROI labels", "sae map", "retrieve", "reconstruct"):
-        assert text in done.stderr
-
-
 def test_a_subject_without_coordinates_still_gets_numbers(
     study: Study, tmp_path: Path, call_cli: Callable
 ) -> None:
     """No map is drawn, and it is said what would give one."""
     made = copied(study, tmp_path)
     change_subject(made, _drop("ijk"), {"affine": None})
-    made = Study(made.store, tmp_path / "run")
+    made = Study(made.store, tmp_path / "run", made.nsd)
     ridge(made.store, made.run)
-    words = ("explain", "image", made.store, made.run, f"image:{SEEN}", *RESPONDS)
+    words = ("explain", "image", made.store, made.run, seen(study), *RESPONDS)
     done = call_cli(*words, "--out", tmp_path / "out", "--json")
     assert done.code == 0 and done.json["rois"] and done.json["maps"] == []
     assert any("--mask" in text for text in done.json["warnings"])
@@ -166,7 +142,7 @@ def test_a_mask_that_is_not_the_subject_s_is_refused(
         ("none.nii.gz", 4, "none.nii.gz"),
     ]
     for name, code, text in cases:
-        words = (f"image:{SEEN}", *RESPONDS, "--out", tmp_path / "out", "--mask", tmp_path / name)
+        words = (seen(study), *RESPONDS, "--out", tmp_path / "out", "--mask", tmp_path / name)
         done = call_cli("explain", "image", study.store, study.run, *words)
         assert (done.code, text in done.stderr) == (code, True), (name, done.stderr)
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
@@ -184,7 +160,7 @@ def test_empty_and_tiny_areas_are_skipped_and_named(study: Study, tmp_path: Path
         arrays["roi/floc-faces"] = faces
 
     change_subject(made, edit)
-    found = mindeye("explain", "image", made.store, made.run, f"image:{SEEN}", *RESPONDS)
+    found = mindeye("explain", "image", made.store, made.run, seen(study), *RESPONDS)
     assert "OFA" not in found["rois"] and "OFA" not in found["skipped_areas"]
     assert found["skipped_areas"] == ["FFA-1"] and "FFA-2" in found["rois"]
 
@@ -194,7 +170,7 @@ def test_areas_without_names_go_by_their_numbers(study: Study, tmp_path: Path) -
     labels = open_store(study.store).subject(SUBJECT).attrs["roi_labels"]
     known = {atlas: names for atlas, names in labels.items() if atlas != "prf-visualrois"}
     change_subject(made, lambda arrays: None, {"roi_labels": known})
-    found = mindeye("explain", "image", made.store, made.run, f"image:{SEEN}", *RESPONDS)
+    found = mindeye("explain", "image", made.store, made.run, seen(study), *RESPONDS)
     assert {"1", "7"} <= set(found["rois"]) and "V1v" not in found["rois"]
     assert "FFA-1" in found["rois"]
 
@@ -204,53 +180,9 @@ def test_names_of_two_atlases_are_told_apart(study: Study, tmp_path: Path) -> No
     labels = dict(open_store(study.store).subject(SUBJECT).attrs["roi_labels"])
     labels["streams"] = labels["streams"] | {"1": "V1v"}
     change_subject(made, lambda arrays: None, {"roi_labels": labels})
-    found = mindeye("explain", "image", made.store, made.run, f"image:{SEEN}", *RESPONDS)
+    found = mindeye("explain", "image", made.store, made.run, seen(study), *RESPONDS)
     assert {"prf-visualrois:V1v", "streams:V1v"} <= set(found["rois"])
     assert "V1v" not in found["rois"]
-
-
-def test_a_store_without_captions_or_records(
-    study: Study, tmp_path: Path, call_cli: Callable
-) -> None:
-    """Its queries say so; its images go by id."""
-    store = open_store(study.store)
-    path = bare_store(tmp_path / "bare.zarr", store.images.read(np.arange(store.images.n)))
-    subject = store.subject(SUBJECT)
-    arrays = {
-        "voxels": subject.voxels.read(np.arange(len(subject.image_index))),
-        **{
-            name: subject.column(name)
-            for name in ("image_index", "session", "run", "repeat", "split", "ijk")
-        },
-        **{f"roi/{atlas}": roi.labels for atlas, roi in subject.rois.items()},
-    }
-    attrs = {key: subject.attrs[key] for key in ("affine", "roi_labels", "volume_shape")}
-    bundle = open_store(path).write_bundle(f"subjects/{SUBJECT}", plan={}, attrs=attrs)
-    with bundle as writer:
-        for key, value in arrays.items():
-            writer.array(key, shape=value.shape, dtype=value.dtype).write_all(value)
-        writer.publish()
-    mindeye("prepare", "targets", path, "--space", SPACE)
-    ridge(path, tmp_path / "run")
-    for query in ("caption:face", "where:category=face"):
-        done = call_cli("explain", "set", path, tmp_path / "run", query)
-        assert done.code == 3 and len(done.stderr.strip().splitlines()) == 1
-        assert "the store has no" in done.stderr and "image:ID" in done.stderr
-    found = mindeye("explain", "image", path, tmp_path / "run", "image:img3", *RESPONDS)
-    assert found["rois"] and found["signal"]["noise_ceiling"] is None
-    assert any("no noise ceiling" in text for text in found["warnings"])
-
-
-def test_shares_that_never_add_up_end_in_an_error(
-    study: Study, call_cli: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    real = gradients._path
-    monkeypatch.setattr(gradients, "_path", lambda *given: 2 * real(*given))
-    words = ("explain", "image", study.store, study.run, f"image:{SEEN}", "--out", tmp_path / "x")
-    done = call_cli(*words, "--ask", "used")
-    assert done.code == 3 and "800 steps" in done.stderr
-    assert "--ask responds,needed" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "x").exists()
 
 
 def test_runs_and_stores_that_cannot_be_asked(
@@ -264,7 +196,7 @@ def test_runs_and_stores_that_cannot_be_asked(
         (study.store, tmp_path / "none", 4, "none"),
         (tmp_path / "none.zarr", study.run, 4, "none.zarr"),
     ):
-        done = call_cli("explain", "image", store, run, f"image:{SEEN}")
+        done = call_cli("explain", "image", store, run, seen(study))
         assert (done.code, text in done.stderr) == (code, True), done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
 
@@ -275,10 +207,10 @@ def test_a_damaged_encoder_is_fitted_anew(
 ) -> None:
     """It is a cache: a warning, and the same numbers."""
     made = copied(study, tmp_path)
-    whole = mindeye("explain", "image", made.store, made.run, f"image:{SEEN}", *RESPONDS)
-    file = made.cache / name
+    whole = mindeye("explain", "image", made.store, made.run, seen(study), *RESPONDS)
+    file = cache(made) / name
     file.write_bytes(file.read_bytes()[:-20])
-    words = ("explain", "image", made.store, made.run, f"image:{SEEN}", *RESPONDS, "--json")
+    words = ("explain", "image", made.store, made.run, seen(study), *RESPONDS, "--json")
     done = call_cli(*words)
     assert done.code == 0 and done.json == whole
     assert len(done.stderr.strip().splitlines()) == 1 and "fitted anew" in done.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mindeye_cli.models.encoding import EncodingModel, fit_encoding
-from mindeye_cli.models.encoding_refits import Refits
+from mindeye_cli.models.encoding_refits import Refits, permuted_spread
 
 N, D, V = 80, 6, 9
 
@@ -70,3 +70,30 @@ def test_same_seed_same_refits() -> None:
     one = refits.draw(np.ones(D), bootstrap=3, permuted=3, seed=7)
     two = refits.draw(np.ones(D), bootstrap=3, permuted=3, seed=7)
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_spread_over_all_orders_is_that_of_many_permuted_fits() -> None:
+    x, y, _, model = _fitted()
+    counts = np.ones(N, dtype=np.int64)
+    model = fit_encoding(x, y, counts)
+    refits = Refits.of(model, x, y, counts)
+    contrasts = x[:2] - x.mean(axis=0)
+    weights = torch.ones(N)
+    found = permuted_spread(model, refits.scores, weights, refits.variance, contrasts).numpy()
+    draw = np.random.default_rng(0)
+    values = [
+        contrasts @ _closed_form(x, y[draw.permutation(N)], counts, model.alpha.numpy())
+        for _ in range(2000)
+    ]
+    np.testing.assert_allclose(found, np.std(values, axis=0), rtol=0.06)
+
+
+def test_sums_over_voxels_are_those_of_the_voxels() -> None:
+    x, y, counts, model = _fitted()
+    refits = Refits.of(model, x, y, counts)
+    readouts = tuple(torch.randn(4, V, generator=torch.Generator().manual_seed(k)) for k in (0, 1))
+    direction = np.linspace(-1, 1, D, dtype=np.float32)
+    whole = refits.draw(direction, bootstrap=5, permuted=6, seed=2)
+    summed = refits.draw(direction, (readouts[0], readouts[1]), bootstrap=5, permuted=6, seed=2)
+    for values, sums, weights in zip(whole, summed, readouts, strict=True):
+        torch.testing.assert_close(sums, values @ weights.T, atol=1e-4, rtol=1e-3)

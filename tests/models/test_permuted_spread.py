@@ -27,7 +27,7 @@ def _spread(x: np.ndarray, y: np.ndarray, counts: np.ndarray, model: EncodingMod
     contrasts = np.stack([np.linspace(-1, 1, D), np.eye(D)[0]]).astype(np.float32)
     refits = Refits.of(model, x, y, counts)
     weights = row_weights(counts)
-    found = permuted_spread(model, refits.scores, weights, refits.variance(), contrasts)
+    found = permuted_spread(model, refits.scores, weights, refits.variance, contrasts)
     return found.numpy()
 
 
@@ -87,9 +87,7 @@ def test_z_of_noise_is_standard_normal() -> None:
     model = fit_encoding(x, y, counts)
     refits = Refits.of(model, x, y, counts)
     direction = draw.standard_normal((1, D)).astype(np.float32)
-    spread = permuted_spread(
-        model, refits.scores, row_weights(counts), refits.variance(), direction
-    )
+    spread = permuted_spread(model, refits.scores, row_weights(counts), refits.variance, direction)
     z = (model.contrast(direction) / spread).numpy()
     assert 0.85 < z.std() < 1.15
     assert (np.abs(z) > 1.96).mean() < 0.09

@@ -6,12 +6,16 @@ keep trials z-scored by all trials of a session, as `prepare nsd --zscore sessio
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
+from prepare.nsd_formats import FORMATS
+from prepare.nsd_surface import write_mgh
 
 from mindeye_cli.prepare.arrays.run import ArraysOptions, prepare_arrays
 from mindeye_cli.prepare.mindeye2.run import Mindeye2Options, prepare_mindeye2
@@ -76,6 +80,52 @@ def assert_same_pictures(one: Store, other: Store) -> None:
     assert [one.images.captions[i] for i in range(one.images.n)] == [
         other.images.captions[row] for row in rows
     ]
+
+
+@pytest.mark.parametrize("form", ["hdf5 of NSD", "hdf5 of Python", "mat 7.3", "mat 5, packed"])
+def test_nsd_in_other_formats(
+    data: Path, nsd: Callable[[str], Store], tmp_path: Path, form: str
+) -> None:
+    """int16 at 300 times in every one: the same bits of every array."""
+    shutil.copytree(data / "nsd", tmp_path / "nsd")
+    ending, write = FORMATS[form]
+    for path in sorted((tmp_path / "nsd/nsddata_betas").rglob("betas_session*.nii.gz")):
+        betas = np.asanyarray(nibabel.load(path).dataobj)
+        write(path.with_name(path.name.replace("nii.gz", ending)), betas)
+        path.unlink()
+    layout = NsdLayout(root=tmp_path / "nsd", subject=2)
+    store = tmp_path / "s.zarr"
+    prepare_nsd(NsdOptions(layout=layout, store=store, zscore="session", max_invalid=0.05))
+    one, other = nsd("session"), open_store(store)
+    assert one.subject(NAME).fingerprint == other.subject(NAME).fingerprint
+    assert np.array_equal(picture_ids(one), picture_ids(other))
+    assert_same_pictures(one, other)
+
+
+def test_nsd_on_a_surface(data: Path, nsd: Callable[[str], Store], tmp_path: Path) -> None:
+    """float32 percent: the voxels as vertices, the first 120 of them to the left."""
+    shutil.copytree(data / "nsd", tmp_path / "nsd")
+    volumes = tmp_path / "nsd/nsddata/ppdata/subj02/func1pt8mm/roi"
+    inside = nibabel.load(volumes / "nsdgeneral.nii.gz").get_fdata() > 0
+    betas = tmp_path / "nsd/nsddata_betas/ppdata/subj02"
+    for path in sorted(betas.rglob("betas_session*.nii.gz")):
+        percent = np.asanyarray(nibabel.load(path).dataobj)[inside].astype(np.float32) / 300
+        stem = path.name.removesuffix(".nii.gz")
+        for side, half in zip(("lh", "rh"), np.split(percent, [120]), strict=True):
+            write_mgh(betas / "fsaverage" / path.parent.name / f"{side}.{stem}.mgh", half)
+    labels = tmp_path / "nsd/nsddata/freesurfer/fsaverage/label"
+    for side, count in (("lh", 120), ("rh", int(inside.sum()) - 120)):
+        write_mgh(labels / f"{side}.nsdgeneral.mgz", np.ones(count, np.int32))
+    layout = NsdLayout(root=tmp_path / "nsd", subject=2, volume_space="fsaverage")
+    store = tmp_path / "s.zarr"
+    prepare_nsd(NsdOptions(layout=layout, store=store, zscore="session", max_invalid=0.05))
+    one, other = nsd("session"), open_store(store)
+    first, second = one.subject(NAME), other.subject(NAME)
+    assert np.array_equal(voxels(first), voxels(second))
+    for column in ("session", "run", "repeat", "split"):
+        assert np.array_equal(first.column(column), second.column(column)), column
+    assert np.array_equal(picture_ids(one), picture_ids(other))
+    assert second.affine is None
 
 
 @pytest.mark.parametrize(("kept", "reference"), [("source", "session"), ("train", "train")])

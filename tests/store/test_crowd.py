@@ -1,6 +1,6 @@
 """Several writers beside several readers, with kill -9 at random: nothing lost, nothing partial.
 
-Eight rounds by default; `MINDEYE_ROUNDS=200 pytest tests/store/test_crowd.py` runs two hundred.
+Four rounds by default; `MINDEYE_ROUNDS=200 pytest tests/store/test_crowd.py` runs two hundred.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from mindeye_store import Store, verify_store
 from store import crowd
 
-ROUNDS = int(os.environ.get("MINDEYE_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("MINDEYE_ROUNDS", "4"))
 READERS = 4
 
 

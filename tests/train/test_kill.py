@@ -28,7 +28,7 @@ HIGH = (
 
 
 @pytest.mark.parametrize(
-    ("kind", "kills", "overrides"), [("high-level", 10, HIGH), ("ridge", 4, ("cv=image",))]
+    ("kind", "kills", "overrides"), [("high-level", 5, HIGH), ("ridge", 2, ("cv=image",))]
 )
 def test_killed_at_random_moments(make_store, tmp_path, kind, kills, overrides):
     store, run = make_store(), tmp_path / "cut"

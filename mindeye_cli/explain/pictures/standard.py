@@ -24,8 +24,6 @@ from mindeye_store.errors import InvalidInput, MissingResource
 
 VERTICES = 10_242
 SIDES = ("left", "right")
-# nilearn's pages take their icon from the network.
-_REMOTE = re.compile(r"<link[^>]*href=[\"']https?://[^>]*>")
 
 
 def need_standard(anatomy: Anatomy) -> None:
@@ -66,17 +64,20 @@ def write_standard(folder: Path, anatomy: Anatomy, values: NDArray[np.floating])
             image, colorbar=True, plot_abs=False, vmax=limit, symmetric_cbar=True
         )
         buffer = io.BytesIO()
-        figure.frame_axes.figure.savefig(buffer, format="png", dpi=110)
+        # nilearn's own method of this name takes paths alone.
+        figure.frame_axes.figure.savefig(buffer, dpi=110)
         figure.close()
         write_bytes(folder / "glass.png", buffer.getvalue())
         written.append(folder / "glass.png")
         with warnings.catch_warnings():
-            # Parts of the surface lie outside the volume: nilearn averages nothing there.
-            warnings.simplefilter("ignore", RuntimeWarning)
+            # Vertices that lie outside of the volume have no values to average.
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
             view: Any = plotting.view_img_on_surf(image, surf_mesh="fsaverage5", vmax=limit)
     else:
         view = _surface(plotting, anatomy, values, limit)
-    write_text(folder / "surface.html", _REMOTE.sub("", str(view.get_standalone())))
+    # nilearn's page fetches its icon; this one must open without a network.
+    page = re.sub(r'<link[^>]*href="https?:[^>]*>', "", str(view.get_standalone()))
+    write_text(folder / "surface.html", page)
     return [*written, folder / "surface.html"]
 
 

@@ -5,7 +5,10 @@ gradient by the difference from a baseline; the mean over baselines that were me
 expected gradient (Erion et al. 2021, arXiv:1906.10670, eq. 4). Shares add up to the difference of
 the scores: that is checked, and steps are doubled until it holds.
 
-Shapes: `V` voxels, `K` baselines, `S` steps.
+Where the score begins with an affine map, the path runs behind it, since a straight path stays
+straight, and one product brings the mean gradient back to the voxels.
+
+Shapes: `V` voxels, `K` baselines, `S` steps, `D` numbers behind the affine map.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from torch import Tensor
 from mindeye_store.errors import InvalidInput
 
 Score = Callable[[Tensor], Tensor]
+Affine = Callable[[Tensor], Tensor]
 STEPS, MOST_STEPS = 200, 800
 # Of the larger of the difference and the score's spread over responses.
 TOLERANCE = 0.01
@@ -48,11 +52,17 @@ class Shares:
     steps: int
 
 
+def identity(rows: Tensor) -> Tensor:
+    """The affine map that does nothing."""
+    return rows
+
+
 def expected_gradients(
     score: Score,
     response: Tensor,
     baselines: Tensor,
     *,
+    through: Affine = identity,
     steps: int = STEPS,
     most: int = MOST_STEPS,
     tolerance: float = TOLERANCE,
@@ -62,9 +72,11 @@ def expected_gradients(
     Parameters
     ----------
     score : callable
-        (B, V) to (B,), differentiable.
+        (B, D) to (B,), differentiable.
     response : float32 (V,)
     baselines : float32 (K, V)
+    through : callable
+        (B, V) to (B, D), affine: comes before the score.
     steps, most : int
         Points of a path, doubled up to `most` while the shares do not add up.
     tolerance : float
@@ -79,11 +91,13 @@ def expected_gradients(
         The shares do not add up with `most` points.
     """
     with torch.no_grad():
-        start, end = score(baselines), score(response[None])[0]
+        first, last = through(baselines), through(response[None])[0]
+        start, end = score(first), score(last[None])[0]
     scale = max(float((end - start).abs().max()), float(start.std()) if len(start) > 1 else 0.0)
     scale = max(scale, torch.finfo(torch.float32).eps)
     while True:
-        values = torch.stack([_path(score, response, base, steps) for base in baselines])
+        slopes = torch.stack([_slope(score, last, base, steps) for base in first])
+        values = _back(through, slopes, response) * (response - baselines)
         left = (values.double().sum(dim=1) - (end - start).double()).abs()
         missing = float(left.max()) / scale
         if missing <= tolerance:
@@ -100,16 +114,24 @@ def expected_gradients(
     )
 
 
-def _path(score: Score, response: Tensor, base: Tensor, steps: int) -> Tensor:
-    """Integrated gradient of one baseline by Gauss-Legendre quadrature, (V,)."""
+def _slope(score: Score, last: Tensor, first: Tensor, steps: int) -> Tensor:
+    """Mean gradient of the path by Gauss-Legendre quadrature, (D,)."""
     points, weights = np.polynomial.legendre.leggauss(steps)
     at = torch.from_numpy((points + 1) / 2).float()
     share = torch.from_numpy(weights / 2).float()
-    difference, total = response - base, torch.zeros_like(response)
-    for first in range(0, steps, BATCH):
-        part = slice(first, first + BATCH)
-        rows = (base + at[part, None].to(base) * difference).requires_grad_(True)
+    difference, total = last - first, torch.zeros_like(last)
+    for start in range(0, steps, BATCH):
+        part = slice(start, start + BATCH)
+        rows = (first + at[part, None].to(first) * difference).requires_grad_(True)
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(score(rows).sum(), rows)
-        total += share[part].to(base) @ gradient
-    return total * difference
+        total += share[part].to(first) @ gradient
+    return total
+
+
+def _back(through: Affine, slopes: Tensor, response: Tensor) -> Tensor:
+    """Gradients behind the affine map as gradients of the voxels, (K, D) to (K, V)."""
+    rows = response.expand(len(slopes), -1).clone().requires_grad_(True)
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(through(rows), rows, slopes)
+    return gradient

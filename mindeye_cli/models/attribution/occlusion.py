@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Score = Callable[[Tensor], Tensor]
+BATCH = 64
 
 
 def losses(score: Score, responses: Tensor, masks: Sequence[NDArray[np.bool_]]) -> Tensor:
@@ -29,10 +30,14 @@ def losses(score: Score, responses: Tensor, masks: Sequence[NDArray[np.bool_]]) 
     -------
     float64 (M, B)
     """
+    kept = torch.from_numpy(~np.stack(masks)).to(responses.device)
     with torch.no_grad():
         whole = score(responses).double().cpu()
-        rows = [
-            whole - score(responses * torch.from_numpy(~mask).to(responses)).double().cpu()
-            for mask in masks
-        ]
-    return torch.stack(rows)
+        # One response at a time: masks in their hundreds fill the batch.
+        without = torch.stack([_masked(score, row, kept) for row in responses], dim=1)
+    return whole - without
+
+
+def _masked(score: Score, row: Tensor, kept: Tensor) -> Tensor:
+    """Score of one response under every mask, float64 (M,)."""
+    return torch.cat([score(row * part) for part in kept.split(BATCH)]).double().cpu()

@@ -1,4 +1,4 @@
-"""A session's betas, streamed one volume at a time.
+"""A session's betas in a file of whole volumes, streamed one volume at a time.
 
 Betas come as int16 at 300 times percent signal change; each volume is contiguous in the file
 (volumes last, first voxel index fastest), so one pass through the gzip stream with one volume in
@@ -19,13 +19,15 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from mindeye_cli.prepare.nsd.gunzip import Gunzip
+from mindeye_cli.prepare.nsd.gunzip import Gunzip, Packing
 from mindeye_cli.prepare.nsd.layout import need_file
 from mindeye_cli.prepare.nsd.volumes import DOWNLOAD_AGAIN, Mask, readable
 from mindeye_store.errors import InvalidInput
 
 # What NSD multiplies percent signal change by before rounding to int16.
 INTEGER_SCALE = np.float32(300.0)
+# Bytes asked for after the last volume, so that the stream's end and its checksum are reached.
+_TRAILER = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,13 @@ class BetaSeries:
     dtype : dtype
         As stored, byte order included.
     offset : int
-        Byte at which the first volume begins.
+        Byte of the inflated file at which the first volume begins.
+    packing : {"none", "gzip", "zlib"}, optional
+        By default as the file's name says.
+    start : int
+        Byte of the file at which its packed part begins.
+    kept : dtype, optional
+        What the values are, when they are stored in a smaller type.
     """
 
     path: Path
@@ -50,6 +58,14 @@ class BetaSeries:
     n_volumes: int
     dtype: np.dtype[Any]
     offset: int
+    packing: Packing | None = None
+    start: int = 0
+    kept: np.dtype[Any] | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        return (self.path,)
 
     def read(
         self, mask: Mask, advance: Callable[[int], object] = lambda count: None
@@ -64,7 +80,7 @@ class BetaSeries:
 
         Returns
         -------
-        array (K, V) of the stored dtype in native byte order.
+        array (K, V) of the values' dtype in native byte order.
 
         Raises
         ------
@@ -73,10 +89,11 @@ class BetaSeries:
         """
         positions = mask.stored_positions
         size = int(np.prod(self.shape)) * self.dtype.itemsize
-        values = np.empty((self.n_volumes, len(positions)), self.dtype.newbyteorder("="))
+        dtype = (self.kept or self.dtype).newbyteorder("=")
+        values = np.empty((self.n_volumes, len(positions)), dtype)
         volume = 0
         try:
-            with Gunzip(self.path) as stream:
+            with Gunzip(self.path, self.packing, self.start) as stream:
                 stream.skip(self.offset)
                 for volume in range(self.n_volumes):
                     block = stream.read(size)
@@ -84,7 +101,7 @@ class BetaSeries:
                         raise EOFError
                     values[volume] = np.frombuffer(block, self.dtype)[positions]
                     advance(1)
-                stream.read(1)
+                stream.read(_TRAILER)
         except (EOFError, OSError, zlib.error) as error:
             raise InvalidInput(
                 f"the betas end early or are damaged at volume {volume + 1} of {self.n_volumes}",

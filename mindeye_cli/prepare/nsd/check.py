@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mindeye_cli.core.rois import HEMISPHERE, SIDES
 from mindeye_cli.prepare.annotations import FILE, Annotations, read_annotations
-from mindeye_cli.prepare.nsd.betas import BetaSeries, open_betas
+from mindeye_cli.prepare.nsd.areas import is_expression, read_area
 from mindeye_cli.prepare.nsd.design import Design, read_design
 from mindeye_cli.prepare.nsd.layout import NsdLayout, sessions_to_read
 from mindeye_cli.prepare.nsd.pictures import NsdPictures, brick_shape
 from mindeye_cli.prepare.nsd.release import find_release, shared_repeats
-from mindeye_cli.prepare.nsd.rois import need_roi, read_rois
-from mindeye_cli.prepare.nsd.volumes import Mask, read_mask, read_volume
+from mindeye_cli.prepare.nsd.rois import read_hemispheres, read_rois
+from mindeye_cli.prepare.nsd.series import Series, open_session
+from mindeye_cli.prepare.nsd.surfaces import places, read_maps, vertex_counts
+from mindeye_cli.prepare.nsd.volumes import Mask, read_volume
 from mindeye_cli.prepare.table import TEST, TRAIN, TrialTable, occurrences
-from mindeye_cli.prepare.voxels import VoxelTable
+from mindeye_cli.prepare.voxels import RoiLabels, VoxelTable
 from mindeye_cli.prepare.zscore import ZScore
 from mindeye_store.errors import InvalidInput
 
@@ -33,7 +36,7 @@ class NsdOptions:
         Data set, subject and betas version.
     store : Path
     roi : str
-        Atlas whose voxels above 0 are taken.
+        Atlas whose voxels above 0 are taken, or an expression over the areas of all atlases.
     sessions : tuple of int, optional
         Ascending; all that are there by default.
     zscore : {"train", "session"}
@@ -62,7 +65,7 @@ class Checked:
 
     mask: Mask
     voxels: VoxelTable
-    series: dict[int, BetaSeries]
+    series: dict[int, Series]
     table: TrialTable
     pictures: NsdPictures
     release: str | None
@@ -80,21 +83,10 @@ def check(options: NsdOptions) -> Checked:
         A file is damaged or does not fit the others.
     """
     layout = options.layout
-    mask = read_mask(need_roi(layout, options.roi), options.roi)
+    mask = read_area(layout, options.roi)
     design = read_design(layout)
     series = _open_series(layout, design, mask, options.sessions)
-    file_ncsnr = None
-    if layout.ncsnr.is_file():
-        volume = read_volume(layout.ncsnr, "NSD's ncsnr", fits=mask.shape)
-        file_ncsnr = np.nan_to_num(mask.take(volume.values).astype(np.float32))
-    voxels = VoxelTable(
-        count=len(mask.ijk),
-        ijk=mask.ijk,
-        affine=mask.affine.tolist(),
-        volume_shape=[int(n) for n in mask.shape],
-        rois=read_rois(layout, mask),
-        file_ncsnr=file_ncsnr,
-    )
+    voxels = _voxels(options, mask)
     number, height, width = brick_shape(layout.stimuli)
     shown, table = _trials(design, tuple(series))
     _check_range(shown, table, number, layout)
@@ -118,14 +110,55 @@ def check(options: NsdOptions) -> Checked:
     )
 
 
+def _voxels(options: NsdOptions, mask: Mask) -> VoxelTable:
+    """Places, areas and NSD's own reliability; on a surface places are vertices, without mm."""
+    layout = options.layout
+    ijk, affine, shape = mask.ijk, mask.affine.tolist(), [int(n) for n in mask.shape]
+    if layout.surface:
+        counts = vertex_counts(layout)
+        ijk, affine, shape = places(mask, counts[0]), None, [max(counts), 2, 1]
+    file_ncsnr = None
+    if all(path.exists() for path in layout.ncsnr):
+        if layout.surface:
+            values = read_maps(layout.ncsnr, "NSD's ncsnr", mask.shape)
+        else:
+            values = read_volume(layout.ncsnr[0], "NSD's ncsnr", fits=mask.shape).values
+        file_ncsnr = np.nan_to_num(mask.take(values).astype(np.float32))
+    return VoxelTable(
+        count=len(mask.ijk),
+        ijk=ijk,
+        affine=affine,
+        volume_shape=shape,
+        rois=_rois(options, mask),
+        file_ncsnr=file_ncsnr,
+    )
+
+
+def _rois(options: NsdOptions, mask: Mask) -> dict[str, RoiLabels]:
+    """Every atlas; hemispheres too of surfaces and for an expression.
+
+    The store of a plain name stays as it was before there were expressions.
+    """
+    rois = read_rois(options.layout, mask)
+    if options.layout.surface:
+        right = places(mask, vertex_counts(options.layout)[0])[:, 1].astype(np.int16)
+        rois[HEMISPHERE] = RoiLabels(right + np.int16(1), dict(enumerate(SIDES, start=1)))
+    elif is_expression(options.layout, options.roi):
+        hemispheres = read_hemispheres(options.layout, mask)
+        if hemispheres is not None:
+            rois[HEMISPHERE] = hemispheres
+    return rois
+
+
 def _open_series(
     layout: NsdLayout, design: Design, mask: Mask, wanted: tuple[int, ...] | None
-) -> dict[int, BetaSeries]:
+) -> dict[int, Series]:
     series = {}
     for session in sessions_to_read(layout, wanted):
-        betas = open_betas(layout.betas_file(session))
         if session > len(design.runs):
-            raise InvalidInput(f"the design has {len(design.runs)} sessions", where=str(betas.path))
+            where = str(layout.betas_files(session)[0])
+            raise InvalidInput(f"the design has {len(design.runs)} sessions", where=where)
+        betas = open_session(layout, session, mask.shape, design.trials_in(session))
         if betas.shape != mask.shape:
             raise InvalidInput(
                 f"betas of session {session} have volumes of {betas.shape} but the mask has"

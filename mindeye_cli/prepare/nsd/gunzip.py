@@ -11,12 +11,14 @@ import zlib
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 _BLOCK_BYTES = 2**18
 # What one call may return: a damaged or hostile file inflates a thousandfold.
 _MOST_BYTES = 2**22
-_GZIP_FORMAT = 31  # zlib's window bits for a gzip header and trailer
+Packing = Literal["none", "gzip", "zlib"]
+# zlib's window bits for each kind of header and trailer.
+_WINDOW_BITS = {"gzip": 31, "zlib": 15}
 
 
 class Gunzip:
@@ -25,12 +27,18 @@ class Gunzip:
     Parameters
     ----------
     path : Path
-        Read as it is when its name does not end in `.gz`.
+    packing : {"none", "gzip", "zlib"}, optional
+        By default gzip when the name ends in `.gz` or `.mgz`, else none. What follows the first
+        zlib stream is not looked at.
+    start : int
+        Byte of the file to begin at.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, packing: Packing | None = None, start: int = 0) -> None:
+        self._packing = packing or ("gzip" if path.suffix in (".gz", ".mgz") else "none")
         self._file = path.open("rb")
-        self._plain = path.suffix != ".gz"
+        self._file.seek(start)
+        self._ended = False
         self._library = _library()
         self._member: Any = None
         self._input, self._ready = b"", bytearray()
@@ -60,7 +68,7 @@ class Gunzip:
         zlib.error
             A member is damaged; its own checksum is compared at its end.
         """
-        if self._plain:
+        if self._packing == "none":
             return self._file.read(size)
         while len(self._ready) < size and self._inflate():
             pass
@@ -70,13 +78,16 @@ class Gunzip:
 
     def _inflate(self) -> bool:
         """Inflate one block; False where the file has ended."""
+        if self._ended:
+            return False
         if not self._input:
             self._input = self._file.read(_BLOCK_BYTES)
         if self._member is None:
-            self._input = self._input.lstrip(b"\0")  # padding after a member is allowed
+            if self._packing == "gzip":
+                self._input = self._input.lstrip(b"\0")  # padding after a member is allowed
             if not self._input:
                 return bool(self._file.peek(1))
-            self._member = self._library.decompressobj(_GZIP_FORMAT)
+            self._member = self._library.decompressobj(_WINDOW_BITS[self._packing])
         try:
             found = self._member.decompress(self._input, _MOST_BYTES)
         except self._library.error as error:
@@ -86,6 +97,7 @@ class Gunzip:
         self._ready += found
         if self._member.eof:
             self._input, self._member = self._member.unused_data, None
+            self._ended = self._packing == "zlib"
         else:
             self._input = self._member.unconsumed_tail
         return True

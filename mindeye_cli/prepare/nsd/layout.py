@@ -11,8 +11,34 @@ from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 N_SUBJECTS = 8
 # Scan sessions of subjects 1 to 8.
 SESSIONS_OF = (40, 40, 32, 30, 40, 32, 40, 30)
+_PREFIXES = ("lh.", "rh.")
 DEFAULT_BETAS = "betas_fithrf_GLMdenoise_RR"
 NIFTI_ENDINGS = (".nii.gz", ".nii")
+# In the order of preference: NSD has the same betas as .nii.gz and as .hdf5.
+BETA_ENDINGS = (*NIFTI_ENDINGS, ".hdf5", ".h5", ".mat")
+SURFACE_BETA_ENDINGS = (".mgh", ".mgz", ".hdf5", ".h5")
+SURFACE_ROI_ENDINGS = (".mgz", ".mgh", ".label")
+HEMISPHERES = ("lh", "rh")
+SPACES = ("func1pt8mm", "func1mm", "fsaverage", "nativesurface")
+SURFACES = ("fsaverage", "nativesurface")
+# Every ROI file that NSD distributes; a folder of surface labels holds much else.
+NSD_ATLASES = (
+    "nsdgeneral",
+    "prf-visualrois",
+    "prf-eccrois",
+    "floc-faces",
+    "floc-words",
+    "floc-places",
+    "floc-bodies",
+    "streams",
+    "Kastner2015",
+    "HCP_MMP1",
+    "corticalsulc",
+    "visualsulc",
+    "fVTC",
+    "MTL",
+    "thalamus",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +54,8 @@ class NsdLayout:
     betas : str
         Name of the betas' version, such as `betas_fithrf_GLMdenoise_RR`.
     volume_space : str
-        Name of the functional space.
+        Name of the functional space, one of `SPACES`; on a surface, voxels are the vertices of
+        the left, then of the right hemisphere.
     """
 
     root: Path
@@ -67,8 +94,16 @@ class NsdLayout:
         return self.root / "nsddata/ppdata" / self.name / "behav/responses.tsv"
 
     @property
+    def surface(self) -> bool:
+        """Whether responses are those of vertices, a file for each hemisphere."""
+        return self.volume_space in SURFACES
+
+    @property
     def roi_folder(self) -> Path:
-        """Folder of the ROI volumes."""
+        """Folder of the ROI volumes, or of the labels of a surface."""
+        if self.surface:
+            own = "fsaverage" if self.volume_space == "fsaverage" else self.name
+            return self.root / "nsddata/freesurfer" / own / "label"
         return self.root / "nsddata/ppdata" / self.name / self.volume_space / "roi"
 
     @property
@@ -77,43 +112,73 @@ class NsdLayout:
         return self.root / "nsddata_betas/ppdata" / self.name / self.volume_space / self.betas
 
     @property
-    def ncsnr(self) -> Path:
-        """NSD's own noise-ceiling SNR, from all trials."""
-        return self.betas_folder / "ncsnr.nii.gz"
+    def ncsnr(self) -> tuple[Path, ...]:
+        """NSD's own noise-ceiling SNR, from all trials; of a surface, by hemisphere."""
+        if self.surface:
+            return tuple(self.betas_folder / f"{side}.ncsnr.mgh" for side in HEMISPHERES)
+        return (self.betas_folder / "ncsnr.nii.gz",)
 
-    def roi(self, name: str) -> Path:
-        """ROI volume of both hemispheres."""
-        return _first_existing(self.roi_folder / name)
+    def roi(self, name: str) -> tuple[Path, ...]:
+        """Files of an atlas: both hemispheres in one volume, a surface's by hemisphere.
+
+        `lh.NAME` and `rh.NAME` are one hemisphere's.
+        """
+        if not self.surface:
+            return (_first_existing(self.roi_folder / name),)
+        sided = (name,) if name.startswith(_PREFIXES) else (f"{p}{name}" for p in _PREFIXES)
+        return tuple(_first_existing(self.roi_folder / n, SURFACE_ROI_ENDINGS) for n in sided)
+
+    def has_roi(self, name: str) -> bool:
+        """Whether every file of an atlas is there."""
+        # File systems refuse longer names.
+        return len(name) < 200 and all(path.is_file() for path in self.roi(name))
 
     def roi_names(self) -> list[str]:
-        """Atlases whose volume of both hemispheres is there, sorted."""
+        """Atlases whose labels of both hemispheres are there, sorted.
+
+        Of a surface those that NSD distributes or that have a table of names.
+        """
+        endings = SURFACE_ROI_ENDINGS[:2] if self.surface else NIFTI_ENDINGS
         names = {
             path.name.removesuffix(ending)
-            for ending in NIFTI_ENDINGS
-            for path in self.roi_folder.glob(f"*{ending}")
+            for ending in endings
+            for path in self.roi_folder.glob(f"{'lh.' if self.surface else ''}*{ending}")
         }
-        return sorted(name for name in names if not name.startswith(("lh.", "rh.", ".")))
+        if not self.surface:
+            return sorted(name for name in names if not name.startswith((*_PREFIXES, ".")))
+        atlases = {name.removeprefix("lh.") for name in names}
+        return sorted(
+            name
+            for name in atlases
+            if self.has_roi(name) and (name in NSD_ATLASES or self.label_table(name).is_file())
+        )
 
     def label_table(self, name: str) -> Path:
         """FreeSurfer's table of an atlas's label names; it lies in the freesurfer tree."""
         folder = self.root / "nsddata/freesurfer" / self.name / "label"
-        return folder / f"{name}.mgz.ctab"
+        shared = self.roi_folder / f"{name}.mgz.ctab"
+        return shared if self.surface and shared.is_file() else folder / f"{name}.mgz.ctab"
 
-    def betas_file(self, session: int) -> Path:
-        """Betas of one session, counted from 1."""
-        return _first_existing(self.betas_folder / f"betas_session{session:02d}")
+    def betas_files(self, session: int) -> tuple[Path, ...]:
+        """Betas of one session, counted from 1; of a surface, by hemisphere."""
+        name = f"betas_session{session:02d}"
+        if self.surface:
+            stems = (self.betas_folder / f"{side}.{name}" for side in HEMISPHERES)
+            return tuple(_first_existing(stem, SURFACE_BETA_ENDINGS) for stem in stems)
+        return (_first_existing(self.betas_folder / name, BETA_ENDINGS),)
 
     def sessions_present(self) -> list[int]:
-        """Sessions whose betas are there, ascending."""
-        pattern = re.compile(r"betas_session(\d+)\.nii(\.gz)?")
-        names = self.betas_folder.glob("betas_session*") if self.betas_folder.is_dir() else ()
-        return sorted({int(m[1]) for path in names if (m := pattern.fullmatch(path.name))})
+        """Sessions of whose betas a file is there, ascending."""
+        pattern = re.compile(r"(?:[lr]h\.)?betas_session(\d+)\.[a-z0-9.]+")
+        names = self.betas_folder.glob("*betas_session*") if self.betas_folder.is_dir() else ()
+        numbers = {int(m[1]) for path in names if (m := pattern.fullmatch(path.name))}
+        return sorted(n for n in numbers if any(p.exists() for p in self.betas_files(n)))
 
 
-def _first_existing(stem: Path) -> Path:
-    """The compressed or plain volume of that name; the compressed one when neither exists."""
-    candidates = [stem.with_name(stem.name + ending) for ending in NIFTI_ENDINGS]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+def _first_existing(stem: Path, endings: tuple[str, ...] = NIFTI_ENDINGS) -> Path:
+    """The file of that name with the first ending that is there, or with the first of all."""
+    candidates = [stem.with_name(stem.name + ending) for ending in endings]
+    return next((path for path in candidates if path.exists()), candidates[0])
 
 
 def parse_subject(text: str) -> int:
@@ -162,19 +227,25 @@ def sessions_to_read(layout: NsdLayout, wanted: tuple[int, ...] | None) -> tuple
     """
     present = layout.sessions_present()
     if wanted is None and not present:
+        first = layout.betas_files(1)[0]
         raise MissingResource(
             "no betas of this subject",
-            where=str(layout.betas_folder / "betas_sessionNN.nii.gz"),
+            where=str(first.with_name(first.name.replace("session01", "sessionNN"))),
             fix="mindeye prepare nsd ... --dry-run lists the files that are needed",
         )
     sessions = wanted or tuple(range(1, max(present) + 1))
-    missing = sorted(set(sessions) - set(present))
-    if missing:
-        kept = ",".join(str(session) for session in sessions if session not in missing)
+    absent = {
+        session: path
+        for session in sessions
+        for path in reversed(layout.betas_files(session))
+        if not path.exists()
+    }
+    if absent:
+        kept = ",".join(str(session) for session in sessions if session not in absent)
         rest = f", or take the others with --sessions {kept}" if kept else ""
         raise MissingResource(
-            f"session {missing[0]} has no betas ({len(missing)} of {len(sessions)} are missing)",
-            where=str(layout.betas_file(missing[0])),
+            f"session {min(absent)} has no betas ({len(absent)} of {len(sessions)} are missing)",
+            where=str(absent[min(absent)]),
             fix=f"download it{rest}",
         )
     return sessions

@@ -7,12 +7,13 @@ count from 1. Names come from FreeSurfer's colour table; the fallback is NSD's p
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
+from numpy.typing import NDArray
 
+from mindeye_cli.core.rois import SIDES
 from mindeye_cli.prepare.nsd.layout import NsdLayout, need_file
-from mindeye_cli.prepare.nsd.volumes import Mask, read_volume
+from mindeye_cli.prepare.nsd.surfaces import read_surface
+from mindeye_cli.prepare.nsd.volumes import Mask, Volume, read_volume
 from mindeye_cli.prepare.voxels import RoiLabels
 from mindeye_store.errors import InvalidInput
 
@@ -37,20 +38,37 @@ FALLBACK_NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-def need_roi(layout: NsdLayout, name: str) -> Path:
-    """Path of the ROI volume that is to be the mask.
+def need_roi(layout: NsdLayout, name: str) -> None:
+    """See that the files of an atlas are there.
 
     Raises
     ------
     MissingResource
-        It is not there; the ones that are there are named.
+        One is not there; the atlases that are there are named.
     """
     there = ", ".join(layout.roi_names()) or "none"
-    return need_file(
-        layout.roi(name),
-        f"the ROI volume {name}",
-        fix=f"download it, or choose one that is there with --roi ({there})",
-    )
+    for path in layout.roi(name):
+        need_file(
+            path,
+            f"the ROI {'labels' if layout.surface else 'volume'} {name}",
+            fix=f"download it, or choose one that is there with --roi ({there})",
+        )
+
+
+def read_roi(layout: NsdLayout, name: str, fits: tuple[int, ...] | None = None) -> Volume:
+    """Labels of a whole atlas as they are stored, (X, Y, Z); of a surface (vertices, 1, 1).
+
+    Raises
+    ------
+    MissingResource
+        A file is not there.
+    InvalidInput
+        A file is damaged, or of another shape than `fits`.
+    """
+    need_roi(layout, name)
+    if layout.surface:
+        return read_surface(layout, name, fits)
+    return read_volume(layout.roi(name)[0], f"the ROI volume {name}", fits=fits)
 
 
 def read_rois(layout: NsdLayout, mask: Mask) -> dict[str, RoiLabels]:
@@ -68,15 +86,51 @@ def read_rois(layout: NsdLayout, mask: Mask) -> dict[str, RoiLabels]:
     """
     rois = {}
     for name in layout.roi_names():
-        path = layout.roi(name)
-        values = mask.take(read_volume(path, f"the ROI volume {name}", fits=mask.shape).values)
-        labels = np.asarray(values).astype(np.int16)
-        if not np.array_equal(labels, values):
-            raise InvalidInput(
-                f"the ROI volume {name} holds values that are no labels", where=str(path)
-            )
+        labels = _labels(layout, name, mask.shape, mask)
         rois[name] = RoiLabels(labels, label_names(layout, name, int(labels.max())))
     return rois
+
+
+def read_labels(layout: NsdLayout, name: str, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """Labels of a whole atlas, int16 (X, Y, Z).
+
+    Raises
+    ------
+    InvalidInput
+        It has another shape or holds something else than labels.
+    """
+    return _labels(layout, name, shape, None)
+
+
+def read_hemispheres(layout: NsdLayout, mask: Mask) -> RoiLabels | None:
+    """Hemisphere of the mask's voxels by the lh. and rh. volumes; None where these are not there.
+
+    A voxel is left where a left volume counts it as cortex (0 and above), as in NSD's own
+    volumes of both hemispheres, and 0 where no volume does.
+    """
+    labels = np.zeros(len(mask.ijk), dtype=np.int16)
+    for number, side in reversed(list(enumerate(SIDES, start=1))):
+        names = [f"{side}.{name}" for name in layout.roi_names()]
+        there = [name for name in names if layout.has_roi(name)]
+        for name in there:
+            labels[_labels(layout, name, mask.shape, mask) >= 0] = number
+        if not there:
+            return None
+    return RoiLabels(labels, dict(enumerate(SIDES, start=1)))
+
+
+def _labels(
+    layout: NsdLayout, name: str, shape: tuple[int, ...], mask: Mask | None
+) -> NDArray[np.int16]:
+    values = read_roi(layout, name, shape).values
+    values = np.asarray(values if mask is None else mask.take(values))
+    with np.errstate(invalid="ignore"):
+        labels = values.astype(np.int16)
+    if not np.array_equal(labels, values):
+        raise InvalidInput(
+            f"the ROI volume {name} holds values that are no labels", where=str(layout.roi(name)[0])
+        )
+    return labels
 
 
 def label_names(layout: NsdLayout, atlas: str, highest: int) -> dict[int, str]:

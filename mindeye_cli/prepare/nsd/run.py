@@ -12,6 +12,7 @@ from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.prepare.nsd.check import Checked, NsdOptions, check
 from mindeye_cli.prepare.nsd.files import needed_files
 from mindeye_cli.prepare.nsd.sessions import SessionCache, cache_folder
+from mindeye_cli.prepare.nsd.surfaces import surface_facts
 from mindeye_cli.prepare.pictures import add_pictures
 from mindeye_cli.prepare.stores import already_there, outcome_values
 from mindeye_cli.prepare.subject import measure, write_subject
@@ -73,6 +74,7 @@ def _prepare(options: NsdOptions, stop: StopFlag) -> Outcome:
             "leaked_images": 0,
             "release": checked.release,
             "shared_repeats": checked.repeats,
+            **surface_facts(layout),
         },
         overwrite=options.overwrite,
     )
@@ -123,7 +125,9 @@ def _plan(options: NsdOptions, checked: Checked) -> dict[str, Any]:
         "betas": layout.betas,
         "volume_space": layout.volume_space,
         "sessions": list(checked.series),
-        "bytes": [series.path.stat().st_size for series in checked.series.values()],
+        "bytes": [
+            sum(path.stat().st_size for path in series.files) for series in checked.series.values()
+        ],
         "zscore": options.zscore,
         "max_invalid": options.max_invalid,
         "roi": options.roi,

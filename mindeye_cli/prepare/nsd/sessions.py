@@ -27,7 +27,8 @@ from mindeye_cli.core.machine import processors
 from mindeye_cli.core.progress import track
 from mindeye_cli.core.signals import StopFlag
 from mindeye_cli.core.threads import thread_count
-from mindeye_cli.prepare.nsd.betas import BetaSeries, percent_signal
+from mindeye_cli.prepare.nsd.betas import percent_signal
+from mindeye_cli.prepare.nsd.series import Series
 from mindeye_cli.prepare.nsd.volumes import Mask
 from mindeye_cli.prepare.voxels import Floats, Rows
 from mindeye_store.files import read_json
@@ -77,12 +78,12 @@ class SessionCache:
         self.folder, self.mask = folder, mask
         self._mask_print = of_array(np.c_[mask.ijk, np.broadcast_to(mask.shape, mask.ijk.shape)])
 
-    def fill(self, series: dict[int, BetaSeries], stop: StopFlag) -> CutSessions:
+    def fill(self, series: dict[int, Series], stop: StopFlag) -> CutSessions:
         """Cut every session that is not there yet, several at once, then open all of them.
 
         Parameters
         ----------
-        series : dict of int to BetaSeries
+        series : dict of int to Series
             By session, in the order of the trials.
         stop : StopFlag
             No session is begun once it is set.
@@ -127,13 +128,13 @@ class SessionCache:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _holds(self, number: int, source: BetaSeries) -> bool:
+    def _holds(self, number: int, source: Series) -> bool:
         note = self.folder / f"session-{number:02d}.json"
         if not note.is_file() or not self._values(number).is_file():
             return False
         return read_json(note) == self._facts(source)
 
-    def _keep(self, number: int, source: BetaSeries, values: NDArray[Any]) -> None:
+    def _keep(self, number: int, source: Series, values: NDArray[Any]) -> None:
         stream = io.BytesIO()
         np.save(stream, values, allow_pickle=False)
         write_bytes(self._values(number), stream.getvalue())
@@ -142,14 +143,14 @@ class SessionCache:
     def _values(self, number: int) -> Path:
         return self.folder / f"session-{number:02d}.npy"
 
-    def _facts(self, source: BetaSeries) -> dict[str, Any]:
+    def _facts(self, source: Series) -> dict[str, Any]:
         """What the cut array depends on; the modification time catches a file put in its place."""
-        state = source.path.stat()
+        states = [path.stat() for path in source.files]
         facts: dict[str, Any] = to_jsonable(
             {
-                "file": str(source.path.resolve()),
-                "bytes": state.st_size,
-                "modified_ns": state.st_mtime_ns,
+                "files": [str(path.resolve()) for path in source.files],
+                "bytes": [state.st_size for state in states],
+                "modified_ns": [state.st_mtime_ns for state in states],
                 "volumes": source.n_volumes,
                 "mask": self._mask_print,
             }

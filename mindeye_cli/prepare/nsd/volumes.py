@@ -20,6 +20,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from mindeye_cli.prepare.nsd.layout import need_file
+from mindeye_cli.prepare.voxels import Places
 from mindeye_store.errors import InvalidInput
 
 # A head at half a millimetre has 100 million.
@@ -52,12 +53,12 @@ class Mask:
     ----------
     shape : tuple of int
         (X, Y, Z).
-    ijk : int16 array (V, 3)
+    ijk : int16 array (V, 3), int32 where an axis is longer than that
     affine : float64 array (4, 4)
     """
 
     shape: tuple[int, ...]
-    ijk: NDArray[np.int16]
+    ijk: Places
     affine: NDArray[np.float64]
 
     def take(self, volume: NDArray[Any]) -> NDArray[Any]:
@@ -118,11 +119,26 @@ def read_mask(path: Path, roi: str) -> Mask:
     InvalidInput
         Not a volume, or no voxel above 0.
     """
-    volume = read_volume(path, f"the ROI volume {roi}")
+    return mask_of(read_volume(path, f"the ROI volume {roi}"), roi, str(path))
+
+
+def mask_of(volume: Volume, roi: str, where: str) -> Mask:
+    """The voxels above 0 of a volume.
+
+    Raises
+    ------
+    InvalidInput
+        There is none.
+    """
     ijk = np.argwhere(volume.values > 0)
     if not len(ijk):
-        raise InvalidInput(f"no voxel of {roi} is above 0", where=str(path))
-    return Mask(volume.values.shape, ijk.astype(np.int16), volume.affine)
+        raise InvalidInput(f"no voxel of {roi} is above 0", where=where)
+    return Mask(volume.values.shape, indices(ijk, volume.values.shape), volume.affine)
+
+
+def indices(ijk: NDArray[np.intp], shape: tuple[int, ...]) -> Places:
+    """Voxel indices as they are kept: int16, or int32 where an axis is longer, as a surface's."""
+    return ijk.astype(np.int16 if max(shape) <= np.iinfo(np.int16).max else np.int32)
 
 
 @contextmanager

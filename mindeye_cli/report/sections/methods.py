@@ -9,7 +9,7 @@ from typing import Any
 from mindeye_cli.core.source_datasets import NSD, SIMULATION
 from mindeye_cli.report.blocks import Block, Bullets, Heading, Section, Text
 from mindeye_cli.report.context import Context
-from mindeye_cli.report.findings import Evaluation, Findings, Retrieval, Run
+from mindeye_cli.report.findings import Evaluation, Explanation, Findings, Retrieval, Run
 from mindeye_cli.report.names import metric
 from mindeye_cli.report.sections import origin
 
@@ -20,6 +20,17 @@ DATA = {
 }
 
 
+AREAS = (
+    "Which areas respond was asked of a voxelwise encoding model: ridge regression from embeddings"
+    " to responses, fitted to images that are nobody's test image, its penalty chosen for every"
+    " voxel by cross-validation. Areas are named by the maximum statistic over areas of refits on"
+    " permuted images; intervals come from a wild bootstrap over images (Liu 1988). What the"
+    " decoder uses is told by expected gradients (Sundararajan et al. 2017; Erion et al. 2021) and"
+    " Shapley values; what it needs by occlusion, beside random voxels of equal number and noise"
+    " ceiling."
+)
+
+
 def build(findings: Findings, context: Context) -> Section:
     """How the numbers were made, in words that a paper can take over."""
     sources = origin.sources(findings, context)
@@ -27,6 +38,7 @@ def build(findings: Findings, context: Context) -> Section:
     texts += [_models(findings)] if findings.of(Run) else []
     texts += [_retrieval(findings)] if findings.of(Retrieval) else []
     texts += [_images(findings)] if findings.of(Evaluation) else []
+    texts += [AREAS] if findings.of(Explanation) else []
     blocks: list[Block] = [Text(text) for text in texts]
     works = Bullets(cited(findings, nsd=NSD in sources))
     return Section(key="methods", title="Methods", blocks=(*blocks, Heading("References"), works))
@@ -39,6 +51,8 @@ def cited(findings: Findings, *, nsd: bool) -> tuple[str, ...]:
     keys = {"mindeye", "bootstrap"} | ({"nsd"} if nsd else set())
     if findings.of(Evaluation):
         keys |= {"diffuser", "bits", "spurious"}
+    if findings.of(Explanation):
+        keys |= {"path", "expected", "wild"}
     keys |= {key for key, work in works.items() if used & set(work.get("metrics", ()))}
     return tuple(sorted(works[key]["text"] for key in keys))
 

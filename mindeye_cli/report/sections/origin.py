@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mindeye_cli.core.source_datasets import NSD, SIMULATION
 from mindeye_cli.report.context import Context
-from mindeye_cli.report.findings import Evaluation, Findings, Retrieval, Run
+from mindeye_cli.report.findings import Evaluation, Explanation, Findings, Retrieval, Run
 from mindeye_store import open_store
 
 SIMULATED = (
@@ -44,6 +44,8 @@ def sources(findings: Findings, context: Context) -> set[str]:
         for name in store.subjects:
             for source in store.attrs(f"subjects/{name}").get("SourceDatasets", []):
                 found.add(str(source.get("id")))
+    for item in findings.of(Explanation):
+        found |= {str(source.get("id")) for source in item.result.get("datasets", [])}
     if not found and _scenes(findings):
         found.add(SIMULATION)
     return found

@@ -8,14 +8,35 @@ from collections.abc import Sequence
 from mindeye_cli.core.jsonable import dumps
 from mindeye_cli.report.blocks import Block, Code, Fold, Section, Text
 from mindeye_cli.report.context import Context
-from mindeye_cli.report.findings import Evaluation, Finding, Findings, Retrieval, Run
+from mindeye_cli.report.findings import (
+    Evaluation,
+    Explanation,
+    Finding,
+    Findings,
+    Retrieval,
+    Run,
+)
 
 PATHS = (
     "Paths are relative to the folder of this page; a file or folder elsewhere is shown by its name"
     " alone."
 )
 # Parts of a record that other parts of the page show.
-SHOWN = ("images", "ids", "names", "image_rows", "metrics", "panel", "warnings", "whole")
+SHOWN = (
+    "rois",
+    "used",
+    "needed",
+    "trials",
+    "coherence",
+    "images",
+    "ids",
+    "names",
+    "image_rows",
+    "metrics",
+    "panel",
+    "warnings",
+    "whole",
+)
 
 
 def build(findings: Findings, context: Context) -> Section:
@@ -50,7 +71,19 @@ def command(item: Finding, context: Context) -> list[str]:
         return [_line("mindeye", "retrieve", "pool", store, run, *options, "--out", where)]
     if isinstance(item, Evaluation):
         return [*_reconstruct(item, where), _evaluate(item, where, context)]
+    if isinstance(item, Explanation) and "signal" in item.result:
+        return [_explain(item, context)]
     return []
+
+
+def _explain(item: Explanation, context: Context) -> str:
+    result = item.result
+    about = "set" if "n" in result else "image"
+    against = str(result.get("against", ""))
+    options = [] if against.endswith("outside the fit") or not against else ["--vs", against]
+    run, folder = (context.short(p) for p in (result["run"], item.path.parent.resolve()))
+    options += ["--subject", result["subject"], "--seed", str(result["seed"]), "--out", folder]
+    return _line("mindeye", "explain", about, "STORE", run, result["asked"], *options)
 
 
 def _reconstruct(item: Evaluation, where: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mindeye_cli.report.blocks import Block, Card, Cards, Note, Section, Text
 from mindeye_cli.report.context import Context
-from mindeye_cli.report.findings import Evaluation, Findings, Retrieval, Run
+from mindeye_cli.report.findings import Evaluation, Explanation, Findings, Retrieval, Run
 from mindeye_cli.report.names import HEADLINES, around, metric
 from mindeye_cli.report.numbers import number, percent, span
 from mindeye_cli.report.sections import origin
@@ -44,9 +44,12 @@ def what(findings: Findings) -> str:
         parts.append(f"retrieval by {_count(len(found), 'run')}")
     if findings.of(Run):
         parts.append(f"training of {_count(len(findings.of(Run)), 'run')}")
-    brains = {subject(item) for item in scored} | {
-        str(item.result.get("subject") or "") for item in found
-    }
+    asked = findings.of(Explanation)
+    if asked:
+        parts.append(f"brain areas ({_count(len(asked), 'explanation')})")
+    results = [*(item.result for item in found), *(item.result for item in asked)]
+    brains = {subject(item) for item in scored}
+    brains |= {str(result.get("subject") or "") for result in results}
     whose = ", ".join(sorted(brains - {""}))
     return f"This page shows {'; '.join(parts)}." + (f" Subjects: {whose}." if whose else "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from mindeye_cli.core.kept_voxels import matched_voxels
 from mindeye_cli.models.attribution.occlusion import losses
@@ -23,40 +21,6 @@ class Responses:
     """What `matched_voxels` reads of a subject."""
 
     ncsnr: np.ndarray | None
-
-
-def cosine_to(target: np.ndarray, weight: np.ndarray) -> Callable[[Tensor], Tensor]:
-    def score(rows: Tensor) -> Tensor:
-        decoded = rows @ torch.from_numpy(weight) + 0.1
-        return torch.cosine_similarity(decoded, torch.from_numpy(target)[None], dim=1)
-
-    return score
-
-
-def test_losses_equal_a_loop_over_masks() -> None:
-    draw = np.random.default_rng(0)
-    weight = draw.standard_normal((V, 6)).astype(np.float32)
-    target = draw.standard_normal(6).astype(np.float32)
-    responses = draw.standard_normal((B, V)).astype(np.float32)
-    masks = [draw.random(V) < share for share in (0.1, 0.5, 0.9)]
-    masks += [np.zeros(V, dtype=bool), np.ones(V, dtype=bool)]
-
-    def score(row: np.ndarray) -> float:
-        decoded = row.astype(np.float64) @ weight + 0.1
-        return float(decoded @ target / np.linalg.norm(decoded) / np.linalg.norm(target))
-
-    expected = np.empty((len(masks), B))
-    for m, mask in enumerate(masks):
-        for b, row in enumerate(responses):
-            without = row.copy()
-            without[mask] = 0
-            expected[m, b] = score(row) - score(without)
-    before = torch.from_numpy(responses.copy())
-    found = losses(cosine_to(target, weight), before, masks)
-    assert found.shape == (len(masks), B) and found.dtype == torch.float64
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert bool((found[3] == 0).all())
-    np.testing.assert_array_equal(before.numpy(), responses)
 
 
 def test_losses_of_a_linear_score_are_its_parts() -> None:
