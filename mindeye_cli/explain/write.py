@@ -2,7 +2,8 @@
 
     explanation.json   the result; `mindeye report DIR` makes the page of it
     asked-N.png        the images asked about, at most 24
-    responds.nii.gz    a map for each question that has one, and its slices as PNG
+    responds.nii.gz    a map for each question that has one, and its slices as PNG; of vertices
+                       responds.npy
     glass.png, surface.html   on a standard brain, where the data is declared to be in its space
 
 Shapes: `V` voxels.
@@ -116,7 +117,7 @@ def finish(
     """
     if options.out is None:
         return Outcome(values={**_printed(values), "maps": []})
-    drawn = has_places(encoder, options.mask)
+    drawn = has_places(encoder, options.mask, options.anatomy)
     places = anatomy(encoder, options.mask, options.anatomy) if drawn or options.standard else None
     if options.standard and places is not None:
         need_standard(places)

@@ -12,7 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 from explain.conftest import Study, mindeye
-from explain.copies import SUBJECT, change_subject, copied, seen, seen_row
+from explain.copies import SUBJECT, change_subject, copied, ridge, seen, seen_row
 from PIL import Image
 
 from mindeye_store import open_store
@@ -171,3 +171,32 @@ def test_voxels_of_low_signal_are_greyed(study: Study, tmp_path: Path) -> None:
     said = mindeye("explain", "image", low.store, low.run, seen(study), "--ask", "responds")
     assert said["signal"]["noise_ceiling"] < 0.05
     assert any("low signal" in text for text in said["warnings"])
+
+
+def test_vertices_are_drawn_on_the_surface(
+    study: Study, tmp_path: Path, call_cli: Callable
+) -> None:
+    """A store of fsaverage has vertices and no affine: maps are rows, one value a vertex."""
+    pytest.importorskip("nilearn.plotting")
+    flat = copied(study, tmp_path)
+
+    def unfold(arrays: dict[str, Any]) -> None:
+        number = np.arange(len(arrays["ijk"]))
+        arrays["ijk"] = np.stack([number // 2, number % 2, 0 * number], axis=1).astype(np.int16)
+
+    facts = {"space": "fsaverage", "affine": None, "volume_shape": [163842, 2, 1]}
+    change_subject(flat, unfold, facts)
+    run = tmp_path / "new"
+    ridge(flat.store, run)
+    words = ("--ask", "responds", "--out", tmp_path / "x", "--standard")
+    found = mindeye("explain", "image", flat.store, run, seen(study), *words)
+    assert {Path(name).name for name in found["maps"]} == {"responds.npy", "surface.html"}
+    values = np.load(tmp_path / "x" / "responds.npy")
+    subject = open_store(flat.store).subject(SUBJECT)
+    area = values[subject.rois["floc-faces"].labels == 2].mean()
+    assert area == pytest.approx(found["rois"]["FFA-1"]["score"], abs=1e-5)
+    # A volume that is declared to be a surface would be painted anywhere.
+    words = (seen(study), "--ask", "responds", "--out", tmp_path / "y", "--anatomy", "fsaverage")
+    done = call_cli("explain", "image", study.store, study.run, *words)
+    assert done.code == 3 and "those of a volume" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "y").exists()

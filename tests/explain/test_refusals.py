@@ -106,7 +106,7 @@ def test_a_subject_without_coordinates_still_gets_numbers(
     """No map is drawn, and it is said what would give one."""
     made = copied(study, tmp_path)
     change_subject(made, _drop("ijk"), {"affine": None})
-    made = Study(made.store, tmp_path / "run", made.nsd)
+    made = Study(made.store, tmp_path / "new", made.nsd)
     ridge(made.store, made.run)
     words = ("explain", "image", made.store, made.run, seen(study), *RESPONDS)
     done = call_cli(*words, "--out", tmp_path / "out", "--json")
