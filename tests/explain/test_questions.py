@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,21 +100,15 @@ def test_the_opposite_contrast_has_the_opposite_sign(study: Study) -> None:
     assert next(iter(one["rois"])) in TUNED["face"]
 
 
-def test_the_decoder_reads_the_areas_of_a_category(study: Study) -> None:
-    found = explain("set", study, "where:category=face", "--ask", "used,needed")
-    assert found["question"] == "used by decoder"
+def test_the_decoder_reads_the_areas_of_a_category(faces: tuple[Path, dict[str, Any]]) -> None:
+    _, found = faces
+    wide = ("ventral", "lateral", "midlateral")
     for part, size in (("used", "share"), ("needed", "loss")):
-        best = [
-            name for name in found[part]["rois"] if name not in ("ventral", "lateral", "midlateral")
-        ]
-        assert best[0] in TUNED["face"]
-        assert found[part]["rois"][best[0]][size] > 0
-    used = found["used"]
-    assert used["missing"] <= 0.01 and used["steps"] >= 200
-    parts = [line["shapley"]["value"] for line in used["rois"].values() if line["shapley"]]
-    parts += [line["value"] for line in used["elsewhere"].values()]
-    assert sum(parts) == pytest.approx(used["shapley_difference"], abs=1e-6)
-    assert found["needed"]["rois"]["FFA-1"]["p"] <= 1
+        best = next(name for name in found[part]["rois"] if name not in wide)
+        assert best in TUNED["face"] and found[part]["rois"][best][size] > 0
+    for line in found["needed"]["rois"].values():
+        low, high = line["ci95"]
+        assert low <= line["loss"] <= high and line["p"] <= line["q"] + 1e-6
 
 
 @pytest.mark.parametrize(("ask", "question"), [("used", "used"), ("needed", "needed")])
@@ -164,12 +159,9 @@ def test_queries_find_what_the_store_says(study: Study) -> None:
     records, captions = store.images.records, store.images.captions
     faces = sum(any(o["category"] == "face" for o in r["objects"]) for r in records)
     words = ("--ask", "responds")
-    assert explain("set", study, "where:category=face", *words)["n"] == faces
     assert explain("set", study, "where:objects.category=face", *words)["n"] == faces
     first = sum(r["objects"][0]["category"] == "face" for r in records)
     assert explain("set", study, "where:objects.0.category=face", *words)["n"] == first
-    night = sum(r["background"]["kind"] == "night" for r in records)
-    assert explain("set", study, "where:background.kind=night", *words)["n"] == night
     both = sum(
         r["background"]["kind"] == "night" and any(o["category"] == "face" for o in r["objects"])
         for r in records
