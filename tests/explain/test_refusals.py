@@ -149,8 +149,8 @@ def test_a_mask_that_is_not_the_subject_s_is_refused(
         assert not (tmp_path / "out").exists()
 
 
-def test_empty_and_tiny_areas_are_skipped_and_named(study: Study, tmp_path: Path) -> None:
-    """An area that a subject lacks has no line; one of two voxels is told to be left out."""
+def test_areas_that_are_empty_tiny_unnamed_or_named_twice(study: Study, tmp_path: Path) -> None:
+    """No line for what the subject lacks; tiny ones told to be left out; numbers and atlases."""
     made = copied(study, tmp_path)
 
     def edit(arrays: dict[str, Any]) -> None:
@@ -159,30 +159,16 @@ def test_empty_and_tiny_areas_are_skipped_and_named(study: Study, tmp_path: Path
         faces[np.flatnonzero(faces == 2)[2:]] = 0
         arrays["roi/floc-faces"] = faces
 
-    change_subject(made, edit)
+    labels = dict(open_store(study.store).subject(SUBJECT).attrs["roi_labels"])
+    del labels["prf-visualrois"]
+    labels["streams"] = labels["streams"] | {"1": "EBA"}
+    change_subject(made, edit, {"roi_labels": labels})
     found = mindeye("explain", "image", made.store, made.run, seen(study), *RESPONDS)
     assert "OFA" not in found["rois"] and "OFA" not in found["skipped_areas"]
-    assert found["skipped_areas"] == ["FFA-1"] and "FFA-2" in found["rois"]
-
-
-def test_areas_without_names_go_by_their_numbers(study: Study, tmp_path: Path) -> None:
-    made = copied(study, tmp_path)
-    labels = open_store(study.store).subject(SUBJECT).attrs["roi_labels"]
-    known = {atlas: names for atlas, names in labels.items() if atlas != "prf-visualrois"}
-    change_subject(made, lambda arrays: None, {"roi_labels": known})
-    found = mindeye("explain", "image", made.store, made.run, seen(study), *RESPONDS)
+    assert "FFA-1" in found["skipped_areas"] and "FFA-2" in found["rois"]
     assert {"1", "7"} <= set(found["rois"]) and "V1v" not in found["rois"]
-    assert "FFA-1" in found["rois"]
-
-
-def test_names_of_two_atlases_are_told_apart(study: Study, tmp_path: Path) -> None:
-    made = copied(study, tmp_path)
-    labels = dict(open_store(study.store).subject(SUBJECT).attrs["roi_labels"])
-    labels["streams"] = labels["streams"] | {"1": "V1v"}
-    change_subject(made, lambda arrays: None, {"roi_labels": labels})
-    found = mindeye("explain", "image", made.store, made.run, seen(study), *RESPONDS)
-    assert {"prf-visualrois:V1v", "streams:V1v"} <= set(found["rois"])
-    assert "V1v" not in found["rois"]
+    assert {"floc-bodies:EBA", "streams:EBA"} <= set(found["rois"])
+    assert "EBA" not in found["rois"]
 
 
 def test_runs_and_stores_that_cannot_be_asked(

@@ -74,13 +74,12 @@ def test_random_sets_and_coherence_are_those_of_numpy(study: Study) -> None:
         assert found["rois"][name]["unusual"] == pytest.approx(expected, abs=0.1)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_responses_in_random_order_name_no_area(study: Study, tmp_path: Path, seed: int) -> None:
+def test_responses_in_random_order_name_no_area(study: Study, tmp_path: Path) -> None:
     """Coherent sets and images, with the responses' images permuted: no signal, no name."""
     made = copied(study, tmp_path)
 
     def shuffle(arrays: dict[str, Any]) -> None:
-        order = np.random.default_rng(seed).permutation(len(arrays["voxels"]))
+        order = np.random.default_rng(0).permutation(len(arrays["voxels"]))
         arrays["voxels"] = arrays["voxels"][order]
 
     change_subject(made, shuffle)
