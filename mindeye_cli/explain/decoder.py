@@ -23,6 +23,7 @@ from torch.nn.functional import cosine_similarity
 
 from mindeye_cli.core.kept_voxels import matched_voxels
 from mindeye_cli.core.sampler import rng
+from mindeye_cli.core.significance import fdr
 from mindeye_cli.core.trials import average_trials, training_trials
 from mindeye_cli.explain.encoder import Encoder
 from mindeye_cli.models.attribution.gradients import expected_gradients, identity
@@ -130,22 +131,28 @@ def needed(encoder: Encoder, question: Question, seed: int = 0) -> dict[str, Any
     Returns
     -------
     dict
-        `question`, `score` (of the whole response) and `rois`: `loss`, `control` (its mean over
-        random voxels), `range95` of the controls, and `p`, the share of controls that lose as much.
+        `question`, `score` (of the whole response) and `rois`: `loss`, its `ci95` over responses
+        (null for one), `control` (its mean over random voxels), `range95` of the controls, `p`, the
+        share of controls that lose as much, and `q`, its false discovery rate over areas.
     """
     with torch.no_grad():
         whole = question.whole(question.voxels)
     lines: dict[str, dict[str, Any]] = {}
     for name, mask in zip(encoder.areas.names, encoder.areas.masks, strict=True):
         controls = matched_voxels(encoder.subject, mask, CONTROLS, seed)
-        found = losses(question.whole, question.voxels, [mask, *controls]).mean(dim=1).numpy()
-        own, random = float(found[0]), found[1:]
+        each = losses(question.whole, question.voxels, [mask, *controls]).numpy()
+        own, random = float(each[0].mean()), each[1:].mean(axis=1)
         lines[name] = {
             "loss": own,
+            "ci95": _over_responses(each[0], seed),
             "control": float(random.mean()),
             "range95": [float(v) for v in np.quantile(random, [0.025, 0.975])],
             "p": float((1 + (random >= own).sum()) / (1 + len(random))),
         }
+    for line, q in zip(
+        lines.values(), fdr(np.array([v["p"] for v in lines.values()])), strict=True
+    ):
+        line["q"] = float(q)
     order = sorted(lines.items(), key=lambda item: item[1]["control"] - item[1]["loss"])
     return {"question": NEEDED, "score": float(whole.mean()), "rois": dict(order)}
 
@@ -168,6 +175,14 @@ def _interval(shares: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         for _ in range(1000)
     ]
     return np.asarray(np.quantile(draws, [0.025, 0.975], axis=0))
+
+
+def _over_responses(values: NDArray[np.float64], seed: int) -> list[float] | None:
+    """95 % interval of the mean over responses, resampled; None where there is one."""
+    if len(values) < 2:
+        return None
+    chosen = rng(seed, "losses").integers(0, len(values), (1000, len(values)))
+    return [float(v) for v in np.quantile(values[chosen].mean(axis=1), [0.025, 0.975])]
 
 
 def _shapley(

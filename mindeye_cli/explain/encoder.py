@@ -12,6 +12,7 @@ Shapes: `N` training images, `D` features, `V` voxels, `R` references.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindeye_cli.core.checkpoint import load_tensors, save_tensors
-from mindeye_cli.core.fingerprint import of_json
+from mindeye_cli.core.fingerprint import of_array, of_json
 from mindeye_cli.core.run_subjects import subject_of_run
 from mindeye_cli.core.runs import RunInfo, differs, read_run
 from mindeye_cli.core.sampler import rng
@@ -32,7 +33,7 @@ from mindeye_cli.models.encoding import fit_encoding
 from mindeye_cli.models.encoding_files import load_encoding, save_encoding
 from mindeye_cli.models.encoding_refits import Refits
 from mindeye_store import Store, Subject
-from mindeye_store.errors import InvalidInput
+from mindeye_store.errors import InvalidInput, MissingResource
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -129,27 +130,40 @@ def _refits(
     store: Store, source: Subject, space: str, trials: ImageTrials, *, folder: Path, seed: int
 ) -> Refits:
     """The fit that FOLDER keeps, where it was made from the same rows; else a new one, kept."""
-    target = store.target(space)
+    features = image_vectors(store.target(space), trials.image_rows)
     key = of_json(
         {
             "space": space,
-            "targets": str(target.attrs["fingerprint"]),
+            "targets": of_array(features),
             "responses": source.fingerprint,
             "images": trials.image_rows.tolist(),
             "seed": seed,
         }
     )
-    model = load_encoding(folder, key)
-    if model is not None:
-        return Refits.from_tensors(model, load_tensors(folder / "refits.safetensors"))
-    features = image_vectors(target, trials.image_rows)
+    kept = _kept(folder, key)
+    if kept is not None:
+        return kept
     responses = average_trials(source, trials)
     model = fit_encoding(features, responses, trials.counts, seed=seed)
     refits = Refits.of(model, features, responses, trials.counts)
     folder.mkdir(parents=True, exist_ok=True)
+    # Cut off between the files, it must not vouch for the tensors of two fits.
+    (folder / "encoding.json").unlink(missing_ok=True)
     save_tensors(folder / "refits.safetensors", refits.tensors())
     save_encoding(folder, model, key, {"space": space, "subject": source.name})
     return refits
+
+
+def _kept(folder: Path, key: str) -> Refits | None:
+    """What FOLDER keeps under this key; None where there is nothing, or a damaged file."""
+    try:
+        model = load_encoding(folder, key)
+        if model is None:
+            return None
+        return Refits.from_tensors(model, load_tensors(folder / "refits.safetensors"))
+    except (InvalidInput, MissingResource, KeyError) as problem:
+        logging.getLogger("mindeye").warning("%s: fitted anew (%s)", folder, problem)
+        return None
 
 
 def encoding_space(store: Store, info: RunInfo, space: str | None = None) -> str:

@@ -19,12 +19,12 @@ from mindeye_cli.explain import decoder
 from mindeye_cli.explain.asked import QUERIES, Asked, find_images
 from mindeye_cli.explain.encoder import Encoder, open_encoder
 from mindeye_cli.explain.image import image_areas, image_response, training_distance
-from mindeye_cli.explain.options import QUESTIONS, ExplainOptions
+from mindeye_cli.explain.options import ExplainOptions
 from mindeye_cli.explain.responds import QUESTION
 from mindeye_cli.explain.sets import contrast, set_areas
 from mindeye_cli.explain.signal import Signal
 from mindeye_cli.explain.trials import Measured, responses_for
-from mindeye_cli.explain.write import Maps, finish, finished
+from mindeye_cli.explain.write import Maps, finish, finished, result_fingerprint
 from mindeye_cli.models.encoders.picture_files import picture_files
 from mindeye_cli.models.run_model import load_run
 from mindeye_store import open_store
@@ -68,11 +68,13 @@ def explain_image(store: Path, run: Path, file: str, options: ExplainOptions) ->
                 where="explain image",
                 fix=f"mindeye explain set {store} {run} {file}",
             )
-        done = finished(encoder, asked, options)
+        fingerprint = result_fingerprint(encoder, {"image": asked}, options)
+        done = finished(asked, fingerprint, options)
         if done is not None:
             return done
         signal = Signal.of(encoder)
         values: dict[str, Any] = {
+            "fingerprint": fingerprint,
             "asked": asked.text,
             "question": QUESTION,
             "rois": {},
@@ -115,13 +117,15 @@ def explain_set(
     with threads():
         encoder = _encoder(store, run, options)
         asked = find_images(folder, encoder, options.weights)
-        done = finished(encoder, asked, options)
+        other = None if against is None else find_images(against, encoder, options.weights)
+        fingerprint = result_fingerprint(encoder, {"set": asked, "vs": other}, options)
+        done = finished(asked, fingerprint, options)
         if done is not None:
             return done
-        other = None if against is None else find_images(against, encoder, options.weights)
         signal = Signal.of(encoder)
         found = contrast(encoder, asked, other, options.seed)
         values: dict[str, Any] = {
+            "fingerprint": fingerprint,
             "asked": asked.text,
             "against": against or f"{len(encoder.references)} images outside the fit",
             "n": len(asked.names),
@@ -157,8 +161,8 @@ def _rest(
         values |= parts
         maps = maps | map_
         if not values["rois"]:
-            first = next(name for name in ("used", "needed") if name in parts)
-            values |= {"rois": parts[first]["rois"], "question": QUESTIONS[first]}
+            first = next(parts[name] for name in ("used", "needed") if name in parts)
+            values |= {"rois": _scored(first["rois"]), "question": first["question"]}
     values |= {
         "subject": encoder.subject.name,
         "run": str(encoder.run),
@@ -189,6 +193,14 @@ def _decoder(
         values["needed"] = decoder.needed(encoder, question, options.seed)
     _mark(values, measured)
     return values, maps
+
+
+def _scored(lines: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """A decoder's part under the keys that every answer has."""
+    return {
+        name: {"score": line["share" if "share" in line else "loss"], "q": None} | line
+        for name, line in lines.items()
+    }
 
 
 def _mark(values: dict[str, Any], measured: Measured) -> None:

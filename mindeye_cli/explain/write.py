@@ -2,7 +2,8 @@
 
     explanation.json   the result; `mindeye report DIR` makes the page of it
     asked-N.png        the images asked about, at most 24
-    responds.nii.gz    a map for each question that has one, and its slices as PNG
+    responds.nii.gz    a map for each question that has one, and its slices as PNG; of vertices
+                       responds.npy
     glass.png, surface.html   on a standard brain, where the data is declared to be in its space
 
 Shapes: `V` voxels.
@@ -10,6 +11,7 @@ Shapes: `V` voxels.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +38,10 @@ RESULT = "explanation.json"
 # Keys of the file that are not printed.
 FILE_ONLY = ("names", "datasets", "fingerprint")
 SIDE = 192
+_NO_PLACES = (
+    "the store has no places of the voxels: no maps; give the volume that they were taken from with"
+    " --mask FILE.nii.gz"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,7 @@ class Maps:
     grey: NDArray[np.bool_]
 
 
-def finished(encoder: Encoder, asked: Asked, options: ExplainOptions) -> Outcome | None:
+def finished(asked: Asked, fingerprint: str, options: ExplainOptions) -> Outcome | None:
     """The result that is there already, where it is the one asked for.
 
     Raises
@@ -58,28 +64,42 @@ def finished(encoder: Encoder, asked: Asked, options: ExplainOptions) -> Outcome
     if out is None or options.overwrite:
         return None
     record = read_json(out / RESULT) if (out / RESULT).is_file() else {}
-    if record.get("fingerprint") != _fingerprint(encoder, asked, options):
+    if record.get("fingerprint") != fingerprint:
         refuse_existing(out, overwrite=False)
         return None
     files = tuple(out / name for name in record["maps"])
-    values = {key: v for key, v in record.items() if key not in FILE_ONLY}
     return Outcome(
         status="notneeded",
         outputs=(out / RESULT, *files),
-        values={**values, "maps": list(map(str, files))},
+        values={**_printed(record), "asked": asked.text, "maps": list(map(str, files))},
     )
 
 
-def _fingerprint(encoder: Encoder, asked: Asked, options: ExplainOptions) -> str:
-    """Of everything that the result depends on."""
+def result_fingerprint(
+    encoder: Encoder, sets: Mapping[str, Asked | None], options: ExplainOptions
+) -> str:
+    """Of everything that a result depends on.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    sets : mapping of str to Asked or None
+        The images by their part: `image`; or `set` and `vs`.
+    options : ExplainOptions
+    """
     settings = {k: v for k, v in asdict(options).items() if k not in ("out", "overwrite")}
+    mask = options.mask
     return of_json(
         {
             **{key: str(value) for key, value in settings.items()},
-            "text": asked.text,
-            "asked": of_array(asked.vectors),
+            "asked": {
+                part: one and [one.text, of_array(one.vectors), of_array(one.targets)]
+                for part, one in sets.items()
+            },
             "responses": encoder.subject.fingerprint,
+            "areas": [encoder.areas.names, of_array(encoder.areas.masks)],
             "references": of_array(encoder.reference_vectors),
+            "places": of_file(mask) if mask is not None and mask.is_file() else None,
             "model": of_file(encoder.run / MODEL),
         }
     )
@@ -88,7 +108,7 @@ def _fingerprint(encoder: Encoder, asked: Asked, options: ExplainOptions) -> str
 def finish(
     encoder: Encoder, asked: Asked, values: dict[str, Any], maps: Maps, options: ExplainOptions
 ) -> Outcome:
-    """Write the folder, where one was asked for.
+    """Write the folder, where one was asked for; `values` hold the result's `fingerprint`.
 
     Raises
     ------
@@ -96,8 +116,8 @@ def finish(
         A standard brain was asked for and cannot be drawn.
     """
     if options.out is None:
-        return Outcome(values={**values, "maps": []})
-    drawn = has_places(encoder, options.mask)
+        return Outcome(values={**_printed(values), "maps": []})
+    drawn = has_places(encoder, options.mask, options.anatomy)
     places = anatomy(encoder, options.mask, options.anatomy) if drawn or options.standard else None
     if options.standard and places is not None:
         need_standard(places)
@@ -108,23 +128,25 @@ def finish(
             picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
             picture.save(folder / f"asked-{number:02d}.png")
         if places is None:
-            values["warnings"].append(
-                "the store has no places of the voxels: no maps; give the volume that they were"
-                " taken from with --mask FILE.nii.gz"
-            )
+            values["warnings"].append(_NO_PLACES)
+            logging.getLogger("mindeye").warning(_NO_PLACES)
         document = {
             **values,
             "asked": Path(asked.text).name if not asked.text.startswith("image:") else asked.text,
             "names": list(asked.names),
             "datasets": encoder.subject.attrs.get("SourceDatasets", []),
             "maps": names,
-            "fingerprint": _fingerprint(encoder, asked, options),
         }
         write_json(folder / RESULT, document)
     files = tuple(options.out / name for name in names)
     return Outcome(
-        outputs=(options.out / RESULT, *files), values={**values, "maps": list(map(str, files))}
+        outputs=(options.out / RESULT, *files),
+        values={**_printed(values), "maps": list(map(str, files))},
     )
+
+
+def _printed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in FILE_ONLY}
 
 
 def _draw(folder: Path, places: Anatomy, maps: Maps, standard: bool) -> list[str]:

@@ -17,9 +17,11 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from mindeye_cli.explain.encoder import Encoder
-from mindeye_store.errors import InvalidInput, UsageProblem
+from mindeye_store import Subject
+from mindeye_store.errors import InvalidInput, MissingResource, UsageProblem
 
-NATIVE, SPACES = "native", ("native", "mni", "fsaverage")
+NATIVE, SURFACE = "native", "fsaverage"
+SPACES = (NATIVE, "mni", SURFACE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,10 @@ def anatomy(encoder: Encoder, mask: Path | None, space: str | None) -> Anatomy:
     ------
     UsageProblem
         Another space.
+    MissingResource
+        No such mask.
     InvalidInput
-        No places are known, or the mask has another number of voxels.
+        No places are known, they are no vertices, or the mask has another number of voxels.
     """
     subject = encoder.subject
     declared = space or str(subject.attrs.get("space", NATIVE))
@@ -74,6 +78,8 @@ def anatomy(encoder: Encoder, mask: Path | None, space: str | None) -> Anatomy:
         )
     if mask is not None:
         return _from_mask(mask, subject.voxels.shape[1], declared)
+    if declared == SURFACE and subject.ijk is not None:
+        return _vertices(subject)
     if subject.ijk is None or subject.affine is None:
         raise InvalidInput(
             "the store has no places of this subject's voxels, so no map can be drawn; areas and"
@@ -81,19 +87,40 @@ def anatomy(encoder: Encoder, mask: Path | None, space: str | None) -> Anatomy:
             where=f"subject {subject.name}",
             fix="give the volume that its voxels were taken from: --mask nsdgeneral.nii.gz",
         )
-    recorded = subject.attrs.get("volume_shape")
-    least = tuple(int(n) + 1 for n in subject.ijk.max(axis=0))
-    shape = least if recorded is None else tuple(int(n) for n in recorded)
-    return Anatomy(space=declared, ijk=subject.ijk, affine=subject.affine, shape=shape)
+    return Anatomy(
+        space=declared, ijk=subject.ijk, affine=subject.affine, shape=_shape(subject, subject.ijk)
+    )
 
 
-def has_places(encoder: Encoder, mask: Path | None) -> bool:
+def has_places(encoder: Encoder, mask: Path | None, space: str | None) -> bool:
     """Whether maps can be drawn."""
-    known = encoder.subject.ijk is not None and encoder.subject.affine is not None
-    return known or mask is not None
+    subject = encoder.subject
+    if mask is not None or subject.ijk is None:
+        return mask is not None
+    return subject.affine is not None or SURFACE in (space, subject.attrs.get("space"))
+
+
+def _shape(subject: Subject, ijk: NDArray[np.integer]) -> tuple[int, ...]:
+    recorded = subject.attrs.get("volume_shape")
+    least = (int(n) + 1 for n in ijk.max(axis=0))
+    return tuple(least if recorded is None else (int(n) for n in recorded))
+
+
+def _vertices(subject: Subject) -> Anatomy:
+    """Places on a surface, which has no affine: vertex, hemisphere, 0."""
+    ijk = np.asarray(subject.ijk)
+    if not (np.isin(ijk[:, 1], (0, 1)).all() and not ijk[:, 2].any()):
+        raise InvalidInput(
+            "the places of the voxels are those of a volume, not vertex and hemisphere",
+            where=f"subject {subject.name}",
+            fix="declare what they are: --anatomy native or mni",
+        )
+    return Anatomy(space=SURFACE, ijk=ijk, affine=np.eye(4), shape=_shape(subject, ijk))
 
 
 def _from_mask(path: Path, count: int, space: str) -> Anatomy:
+    if not path.is_file():
+        raise MissingResource("no such volume", where=str(path), fix="check --mask")
     try:
         image = nibabel.load(path)
         values = np.asarray(image.dataobj)
