@@ -1,7 +1,7 @@
 """Reading rows: the `Reader` protocol and what every back end shares.
 
 Rows are asked for in one request per batch, which is about twice as fast as row by row, sorted
-and without repeats; the caller's order is restored afterwards.
+and without repeats; each is put where the caller wants it.
 """
 
 from __future__ import annotations
@@ -100,35 +100,36 @@ class ArrayReader(ABC):
         wanted = check_rows(rows, len(self), self.spec.name)
         if not wanted.size:
             return np.empty((0, *self.shape[1:]), self.dtype)
-        unique, inverse = np.unique(wanted, return_inverse=True)
+        unique, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
+        distinct = unique.size == wanted.size
         shards = np.unique(unique // self.spec.shard_rows).tolist()
         self._guard.check(shards)
         try:
-            values = self._fetch(unique)
+            values = self._fetch(unique, first if distinct else np.arange(unique.size))
         except _DECODE_ERRORS as error:
             raise self._damage(unique, shards, error) from error
         self._guard.recheck(shards)
-        in_order = unique.size == wanted.size and bool((unique == wanted).all())
-        return values if in_order else values[inverse]
+        return values if distinct else values[inverse]
 
     @abstractmethod
     def _open(self) -> Any:
         """Open the array; called once, at the first read of a process."""
 
     @abstractmethod
-    def _read_sorted(self, handle: Any, rows: np.ndarray) -> np.ndarray:
-        """Read strictly increasing rows."""
+    def _read_sorted(self, handle: Any, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Read strictly increasing rows; `places`, an order of them, says where each is put."""
 
-    def _fetch(self, rows: np.ndarray) -> np.ndarray:
+    def _fetch(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         if self._handle is None:
             self._handle = self._open()
-        return self._read_sorted(self._handle, rows)
+        return self._read_sorted(self._handle, rows, places)
 
     def _damage(self, rows: np.ndarray, shards: list[int], error: Exception) -> InvalidInput:
         """Find the shard that does not decode."""
         for shard in shards:
             try:
-                self._fetch(rows[rows // self.spec.shard_rows == shard])
+                mine = rows[rows // self.spec.shard_rows == shard]
+                self._fetch(mine, np.arange(mine.size))
             except _DECODE_ERRORS:
                 return InvalidInput(
                     "a checksum does not match: the shard is damaged",
@@ -160,3 +161,12 @@ def check_rows(rows: Any, n: int, what: str) -> np.ndarray:
     if low < 0 or high >= n:
         raise InvalidInput(f"there is no row {low if low < 0 else high} of {n}", where=what)
     return wanted.astype(np.int64, copy=False)
+
+
+def put(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Rows in another order: row k becomes row `places[k]`."""
+    if (places[1:] > places[:-1]).all():
+        return values
+    out = np.empty_like(values)
+    out[places] = values
+    return out

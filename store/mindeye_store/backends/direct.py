@@ -31,7 +31,7 @@ class DirectReader(ArrayReader):
     def _open(self) -> dict[int, np.ndarray]:
         return {}  # by shard, the byte at which every row begins
 
-    def _read_sorted(self, handle: Any, rows: np.ndarray) -> np.ndarray:
+    def _read_sorted(self, handle: Any, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         values = np.empty((rows.size, *self.shape[1:]), self.dtype.newbyteorder("<"))
         home = rows // self.spec.shard_rows
         for shard in np.unique(home).tolist():
@@ -41,7 +41,7 @@ class DirectReader(ArrayReader):
                     handle[shard] = self._index(descriptor)
                 mine = np.flatnonzero(home == shard)
                 offsets = handle[shard][rows[mine] - shard * self.spec.shard_rows]
-                _fetch(descriptor, offsets.tolist(), values, mine.tolist())
+                _fetch(descriptor, offsets.tolist(), values, places[mine].tolist())
             finally:
                 os.close(descriptor)
         return values.astype(self.dtype, copy=False)

@@ -18,7 +18,7 @@ from mindeye_store.backends.direct import CRC_BYTES, DirectReader, check_crc
 class MapReader(DirectReader):
     """Reads rows through a map of each shard, opened at its first read."""
 
-    def _read_sorted(self, handle: Any, rows: np.ndarray) -> np.ndarray:
+    def _read_sorted(self, handle: Any, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         values = np.empty((rows.size, *self.shape[1:]), self.dtype.newbyteorder("<"))
         target = values.reshape(rows.size, -1).view(np.uint8)
         home = rows // self.spec.shard_rows
@@ -28,7 +28,8 @@ class MapReader(DirectReader):
             data, starts = handle[shard]
             mine = np.flatnonzero(home == shard)
             within = rows[mine] - shard * self.spec.shard_rows
-            for place, offset in zip(mine.tolist(), starts[within].tolist(), strict=True):
+            offsets = starts[within].tolist()
+            for place, offset in zip(places[mine].tolist(), offsets, strict=True):
                 end = offset + target.shape[1]
                 if end + CRC_BYTES > data.size:
                     raise ValueError("the file ends early")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mindeye_store.errors import MissingResource
-from mindeye_store.read import ArrayReader
+from mindeye_store.read import ArrayReader, put
 
 
 def installed() -> bool:
@@ -44,5 +44,5 @@ class TensorReader(ArrayReader):
         spec = {"driver": "zarr3", "kvstore": kvstore}
         return tensorstore.open(spec, read=True, open=True).result()
 
-    def _read_sorted(self, handle: Any, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(handle.oindex[rows].read().result())
+    def _read_sorted(self, handle: Any, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return put(np.asarray(handle.oindex[rows].read().result()), places)

@@ -9,7 +9,7 @@ import numpy as np
 from zarr.core.sync import sync
 
 from mindeye_store.arrays import open_array
-from mindeye_store.read import ArrayReader
+from mindeye_store.read import ArrayReader, put
 
 
 class ZarrReader(ArrayReader):
@@ -18,12 +18,12 @@ class ZarrReader(ArrayReader):
     def _open(self) -> Any:
         return open_array(self.bundle, self.spec.name)
 
-    def _read_sorted(self, handle: Any, rows: np.ndarray) -> np.ndarray:
+    def _read_sorted(self, handle: Any, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         first, last = int(rows[0]), int(rows[-1])
         try:
             if last - first + 1 == rows.size:
-                return np.asarray(handle[first : last + 1])
-            return np.asarray(handle.oindex[rows])
+                return put(np.asarray(handle[first : last + 1]), places)
+            return put(np.asarray(handle.oindex[rows]), places)
         except Exception:
             sync(_settle())
             raise
