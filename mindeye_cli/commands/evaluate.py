@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -10,13 +11,14 @@ import typer
 from mindeye_cli import options as shared
 from mindeye_cli import output
 from mindeye_cli.lazy import command_app
-from mindeye_store.errors import UsageProblem
+from mindeye_store.errors import InvalidInput, MissingResource, PartialResult, UsageProblem
 
 if TYPE_CHECKING:
     from mindeye_cli.evaluate.options import Options
     from mindeye_cli.evaluate.pictures import Protocol
 
 app = command_app()
+_LOG = logging.getLogger("mindeye")
 
 
 @app.command()
@@ -30,6 +32,9 @@ def evaluate(
         typer.Option(metavar="DIR", help="Stimuli: a folder named by image id, or .pt."),
     ] = None,
     metrics: Annotated[str | None, typer.Option(metavar="A,B", help="Only these metrics.")] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Only the eight of the published tables.")
+    ] = False,
     control: Annotated[
         list[str] | None,
         typer.Option("--control", metavar="NAME=DIR", help="Score beside it; may be repeated."),
@@ -61,6 +66,7 @@ def evaluate(
         store=store,
         images=images,
         metrics=None if metrics is None else tuple(metrics.split(",")),
+        published=published,
         controls=dict(_named_folder(text) for text in control or ()),
         panel=panel,
         runs=tuple(runs or ()),
@@ -76,19 +82,35 @@ def evaluate(
 
 
 def _evaluate(folders: list[Path], options: Options, csv: Path | None) -> None:
-    """Score and print one folder after the other; the true images are read once."""
+    """Score and print one folder after the other; the true images are read once.
+
+    Of several, one that cannot be scored does not keep the others from it.
+    """
     from mindeye_cli.evaluate.run import evaluate as run
     from mindeye_cli.evaluate.sources import Stimuli
     from mindeye_cli.evaluate.tables import collect
 
     done = list[tuple[str, Path]]()
     stimuli = Stimuli(options.store, options.images)
+    failed = list[str]()
     for folder in folders:
-        outcome = run(folder, options, stimuli)
+        try:
+            outcome = run(folder, options, stimuli)
+        except (InvalidInput, MissingResource) as problem:
+            if len(folders) == 1:
+                raise
+            failed.append(f"{folder}: {problem}")
+            _LOG.error("%s", failed[-1])
+            continue
         output.emit("evaluate", outcome, human=_table(folder, outcome.values))
         done.append((str(folder), outcome.outputs[0]))
     if csv is not None:
         collect(csv, done)
+    if failed:
+        raise PartialResult(
+            f"{len(failed)} of {len(folders)} could not be scored, first {failed[0]}",
+            fix="mend them and give the same command again",
+        )
 
 
 def _named_folder(text: str) -> tuple[str, Path]:
@@ -101,12 +123,15 @@ def _named_folder(text: str) -> tuple[str, Path]:
 def _table(folder: Path, values: dict[str, Any]) -> str:
     """Every metric beside its interval and all controls."""
     names = list(dict.fromkeys(n for line in values["metrics"].values() for n in line["controls"]))
+    any_lost = any(line["undefined"] for line in values["metrics"].values())
     rows = []
     for metric, line in values["metrics"].items():
         beside = [line["controls"].get(name, {}).get("value") for name in names]
         better = "+" if line["direction"] == "higher" else "-"
-        rows.append((metric, better, line["value"], *line["ci95"], line["n"], *beside))
-    header = ("metric", "better", "value", "ci low", "ci high", "n", *names)
+        lost = (line["undefined"],) if any_lost else ()
+        rows.append((metric, better, line["value"], *line["ci95"], line["n"], *lost, *beside))
+    lost = ("undefined",) if any_lost else ()
+    header = ("metric", "better", "value", "ci low", "ci high", "n", *lost, *names)
     skipped = [f"{name}: skipped, {why}" for name, why in values["skipped"].items()]
     warnings = [f"warning: {item['message']}" for item in values["warnings"]]
     shown = [str(folder), output.table(rows, header=header), *skipped]

@@ -33,7 +33,7 @@ class Row:
     ids : list of str
         Image of each entry.
     stimuli : str or None
-        Fingerprint of the true pictures in the order of the entries.
+        Fingerprint of the true pictures by id.
     metrics : dict
         Lines of the score sheet.
     """
@@ -112,7 +112,7 @@ def _read(file: Path) -> Row:
             path=file,
             subject=_subject(file.parent / "manifest.json"),
             ids=[str(image) for image in document["ids"]],
-            stimuli=document.get("inputs", {}).get("stimuli"),
+            stimuli=document.get("inputs", {}).get("pictures"),
             metrics=dict(document["metrics"]),
         )
         for line in row.metrics.values():

@@ -130,7 +130,7 @@ def _refuse_other_images(one: Row, two: Row) -> None:
             where=str(lacking.path),
             fix="reconstruct and evaluate the same images: mindeye reconstruct --ids-from FILE",
         )
-    if one.ids == two.ids and one.stimuli != two.stimuli:
+    if one.stimuli != two.stimuli:
         raise InvalidInput(
             f"scored against other stimuli than {one.path}",
             where=str(two.path),
@@ -150,7 +150,7 @@ def _common(
         known = [line for line in lines if line is not None]
         if len(known) < len(lines):
             skipped[name] = "not every evaluation has it"
-        elif any(line.get("card") != known[0].get("card") for line in known):
+        elif any(_card(line) != _card(known[0]) for line in known):
             skipped[name] = "computed in different ways"
         else:
             names.append(name)
@@ -161,6 +161,11 @@ def _common(
             fix="evaluate all of them with the same --metrics",
         )
     return names, skipped
+
+
+def _card(line: dict[str, Any]) -> dict[str, Any]:
+    """How a metric was computed; `n` is how many pictures it was defined for."""
+    return {key: value for key, value in (line.get("card") or {}).items() if key != "n"}
 
 
 def _line(one: Row, two: Row, metric: str, seed: int) -> dict[str, Any]:

@@ -157,6 +157,10 @@ def ratio_interval(
         return (value, value)
     low, high = value - error * student_quantiles(totals, counts, seed)[::-1]
     limits = bounds or (-np.inf, np.inf)
+    if units >= LEAST_RESAMPLED:
+        # A few bad pictures among good ones throw a limit far beyond every image's own score.
+        own = totals[counts > 0] / counts[counts > 0]
+        limits = (max(limits[0], own.min()), min(limits[1], own.max()))
     return (float(max(low, limits[0])), float(min(high, limits[1])))
 
 

@@ -22,6 +22,7 @@ class Options:
     images: Path | None = None
     metrics: tuple[str, ...] | None = None
     controls: Mapping[str, Path] = field(default_factory=dict)
+    published: bool = False
     panel: bool = False
     runs: tuple[Path, ...] = ()
     protocol: Protocol = "mindeye"
@@ -45,6 +46,10 @@ class Options:
                 f"unknown metric {unknown[0]!r}",
                 where="--metrics",
                 fix=f"one of {', '.join(METRICS)}",
+            )
+        if self.published and self.metrics is not None:
+            raise UsageProblem(
+                "the published metrics or those that are named, not both", where="--published"
             )
         if self.panel and self.images is not None:
             raise UsageProblem(

@@ -15,8 +15,9 @@ from mindeye_cli.core.outcome import Outcome
 from mindeye_cli.core.progress import track
 from mindeye_cli.core.threads import apply_threads
 from mindeye_cli.evaluate.alignment import Alignment
+from mindeye_cli.evaluate.identity import identity, metric_names
 from mindeye_cli.evaluate.kinds import check_control, refuse_ceiling
-from mindeye_cli.evaluate.metrics import DEFAULT, METRICS, Metric
+from mindeye_cli.evaluate.metrics import METRICS, Metric
 from mindeye_cli.evaluate.options import Options
 from mindeye_cli.evaluate.panel.run import Sheet, panel, panel_warnings
 from mindeye_cli.evaluate.picked import picked_warnings
@@ -29,6 +30,7 @@ from mindeye_cli.evaluate.sources import (
     open_folder,
     reconstructions,
 )
+from mindeye_cli.evaluate.subset import subset_warnings
 from mindeye_cli.evaluate.tables import CSV, write_tables
 from mindeye_store.errors import InvalidInput, MissingResource
 
@@ -77,8 +79,8 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     refuse_ceiling(folder)
     target = folder.home / FILE
     truth, recons, beside = _pictures(options, folder, stimuli)
-    identity = _identity(options, recons, truth, beside)
-    fingerprint = of_json(identity)
+    inputs = identity(options, recons, truth, beside)
+    fingerprint = of_json(inputs)
     done = _finished(target, fingerprint, options.overwrite)
     if done is not None:
         if not (folder.home / CSV).exists():
@@ -88,7 +90,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "fingerprint": fingerprint,
-        "inputs": identity,
+        "inputs": inputs,
         **_about(options, folder, truth),
         **_origin(stimuli, folder),
     }
@@ -97,6 +99,7 @@ def evaluate(recon: Path, options: Options, stimuli: Stimuli) -> Outcome:
     if options.panel:
         document["panel"] = _panel(options, stimuli, folder, recons, beside, document["metrics"])
     document["warnings"] = [
+        *subset_warnings(folder, stimuli),
         *alignment.warnings(),
         *picked_warnings(folder, truth, recons, tuple(document["metrics"]), options.seed),
         *panel_warnings(document.get("panel", {})),
@@ -178,7 +181,7 @@ def _score_all(
     """Lines of every metric that applies, and the reasons of those that do not."""
     lines: dict[str, Any] = {}
     skipped: dict[str, str] = {}
-    names = options.metrics or tuple(metric.name for metric in DEFAULT)
+    names = metric_names(options)
     with track("evaluate", len(names), unit="metrics") as bar:
         for name in names:
             metric = METRICS[name]
@@ -206,23 +209,6 @@ def _why_not(metric: Metric, truth: Pictures, *, asked: bool) -> str | None:
     if metric.domain == "scenes" and truth.records is None and not asked:
         return "its network knows procedural scenes only; name it in --metrics to have it anyway"
     return None
-
-
-def _identity(
-    options: Options, recons: Pictures, truth: Pictures, controls: Mapping[str, Pictures]
-) -> dict[str, Any]:
-    return {
-        "reconstructions": recons.fingerprint,
-        "stimuli": truth.fingerprint,
-        "ids": of_json(recons.ids),
-        "controls": {name: pictures.fingerprint for name, pictures in controls.items()},
-        "metrics": options.metrics or tuple(metric.name for metric in DEFAULT),
-        "protocol": options.protocol,
-        "seed": options.seed,
-        "permutations": stats.PERMUTATIONS,
-        **({"panel": [str(path.resolve()) for path in options.runs]} if options.panel else {}),
-        "version": environment().get("mindeye"),
-    }
 
 
 def _finished(target: Path, fingerprint: str, overwrite: bool) -> dict[str, Any] | None:

@@ -62,7 +62,7 @@ def score(
     units = {"": per_image(found, stimuli)}
     beside: dict[str, Any] = {"chance": {"value": metric.chance}}
     higher = metric.direction == "higher"
-    if found.cross is not None:
+    if found.cross is not None and stimuli.groups.max() > 0:  # one image has no other pairing
         means = stats.defined_means(stats.permuted_entries(found.cross, seed))
         permuted = asdict(stats.summarise(means, line["value"], higher=higher))
         beside["permuted"] = {"value": permuted["mean"], **permuted}
@@ -84,11 +84,12 @@ def score(
         "fraction": fraction(units, seed, higher=higher),
         "per_image": found.per_entry.tolist(),
         **pairs,
-        "card": {**_facts(metric, stimuli), "n": line["n"], "protocol": stimuli.protocol},
+        "card": {**facts(metric, stimuli), "n": line["n"], "protocol": stimuli.protocol},
     }
 
 
-def _facts(metric: Metric, stimuli: Pictures) -> dict[str, Any]:
+def facts(metric: Metric, stimuli: Pictures) -> dict[str, Any]:
+    """How a metric is computed; a MissingResource where its network is not there."""
     own = {} if metric.facts is None else dict(metric.facts(stimuli))
     return {**own, **metric.card}
 

@@ -205,6 +205,10 @@ class Stimuli:
             self._read = {key: source.read(ids)}  # one set at a time: they may be large
         return self._read[key]
 
+    def count(self, folder: Folder) -> int | None:
+        """How many stimuli a folder or tensor file of them holds; None of a store."""
+        return None if self.images is None else len(self._open(self.path(folder)).known)
+
     def _open(self, path: Path) -> Source:
         if self.images is None:
             return StoreSource(path)

@@ -135,7 +135,7 @@ def test_missing_weights_skip_a_default_metric_and_stop_one_asked_for(
     loaded = Stimuli(None, images)
     monkeypatch.setattr("mindeye_cli.evaluate.run._why_not", lambda *a, **k: None)
     names = (METRICS["pixcorr"], METRICS["twoway_scene_net"])
-    monkeypatch.setattr("mindeye_cli.evaluate.run.DEFAULT", names)
+    monkeypatch.setattr("mindeye_cli.evaluate.identity.DEFAULT", names)
     result = evaluate(folder, Options(images=images), loaded).values
     assert list(result["metrics"]) == ["pixcorr"]
     assert "not in this installation" in result["skipped"]["twoway_scene_net"]

@@ -73,7 +73,8 @@ def warnings(findings: Findings) -> list[tuple[str, str]]:
         for name, line in item.scores["metrics"].items():
             if line.get("undefined"):
                 text = (
-                    f"{metric(name)} is undefined for {line['undefined']} of {line['n']} pictures"
+                    f"{metric(name)} is undefined for {line['undefined']} of"
+                    f" {line['n'] + line['undefined']} pictures"
                 )
                 found.append((item.name, f"{text} (constant pictures); they are left out."))
     groups = comparable(findings.of(Evaluation))
