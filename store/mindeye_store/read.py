@@ -74,13 +74,17 @@ class ArrayReader(ABC):
     spec : ArraySpec
     attrs : mapping
         The bundle's attributes.
+    opened : optional
+        What the back end would open, for a reader that is used at once.
     """
 
-    def __init__(self, bundle: Path, spec: ArraySpec, attrs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, bundle: Path, spec: ArraySpec, attrs: Mapping[str, Any], opened: Any = None
+    ) -> None:
         self.bundle, self.spec = bundle, spec
         self.attrs: Mapping[str, Any] = attrs
         self._guard = ShardGuard(bundle, spec)
-        self._handle: Any = None
+        self._handle = opened
 
     @property
     def shape(self) -> tuple[int, ...]:

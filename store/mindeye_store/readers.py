@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from mindeye_store.arrays import open_array, spec_of
 from mindeye_store.backends.memory import MemoryReader, free_memory
 from mindeye_store.errors import UsageProblem
 from mindeye_store.published import array_spec, user_attributes
@@ -70,6 +71,9 @@ def in_memory(base: Reader, kind: ReaderKind) -> Reader:
 
 
 def read_column(bundle: Path, name: str) -> np.ndarray:
-    """Read the whole of a small array."""
-    reader = open_array_reader(bundle, name, "zarr")
+    """Read the whole of a small array; opened once, for a list of images has one in every part."""
+    from mindeye_store.backends.zarr_reader import ZarrReader
+
+    array = open_array(bundle, name)
+    reader = ZarrReader(bundle, spec_of(array, bundle, name), {}, opened=array)
     return reader.read(np.arange(len(reader)))
