@@ -10,7 +10,7 @@ import pytest
 from scipy import stats as theory
 
 from mindeye_cli.core import stats
-from mindeye_cli.core.shares import pseudo_values, wilson
+from mindeye_cli.core.shares import IN_PAIRS, pseudo_values, skew_shift, wilson
 
 
 def coverage(sample: Callable[[int], np.ndarray], truth: float, n: int, **more: Any) -> float:
@@ -67,6 +67,25 @@ def test_pseudo_values_are_those_of_leaving_each_image_out() -> None:
     whole = score(np.arange(9))
     expected = [6 * whole - 5 * score(np.flatnonzero(groups != image)) for image in range(6)]
     np.testing.assert_allclose(pseudo_values(wins, groups), expected)
+
+
+def test_the_longer_tail_reaches_further_by_johnsons_term() -> None:
+    values = np.random.default_rng(3).gamma(1.0, size=30)
+    t = theory.t.ppf(0.975, 29)
+    wanted = theory.sem(values) * theory.skew(values) * (1 + 2 * t**2) / (6 * np.sqrt(30))
+    assert skew_shift(values) == pytest.approx(wanted)
+    assert skew_shift(-values) == pytest.approx(-wanted)
+    assert skew_shift(np.ones(5)) == 0
+
+
+def test_images_that_lose_against_all_widen_the_lower_limit_alone() -> None:
+    wins = np.ones((40, 40))
+    wins[:, :2] = 0.0
+    share, error = 0.95, float(theory.sem(pseudo_values(wins, np.arange(40))))
+    plain = wilson(share, error, 40, IN_PAIRS)
+    low, high = stats.pair_interval(wins, np.arange(40))
+    assert low < plain[0]
+    assert high == plain[1]
 
 
 def test_wilson_limits_of_plain_hits_are_those_of_the_formula() -> None:
