@@ -14,7 +14,9 @@ import pytest
 from report.pages import crowded
 from retrieve.study import HOSTILE, build
 
+from mindeye_cli.report.findings import Evaluation
 from mindeye_cli.report.sections.published import read
+from mindeye_cli.report.sections.systems import ranking
 from mindeye_cli.report.verdict import verdict
 
 
@@ -127,6 +129,32 @@ def test_pictures_of_nsd_come_with_its_agreement(
     reminder = "has agreed to its data access agreement"
     assert reminder in Words(out.read_text(encoding="utf-8")).text
     assert reminder not in made.read_text(encoding="utf-8")
+
+
+def evaluation(name: str, **metrics: list[float | None]) -> Evaluation:
+    lines = {}
+    for key, each in metrics.items():
+        known = [v for v in each if v is not None]
+        lines[key] = {"value": sum(known) / len(known), "per_image": each, "direction": "higher"}
+    ids = [f"{k}" for k in range(3)]
+    scores = {"ids": ids, "metrics": lines}
+    return Evaluation(name=name, path=Path(name), scores=scores, manifest=None)
+
+
+def test_systems_are_ranked_only_by_what_all_have_on_the_same_pictures() -> None:
+    honest = evaluation("honest", pixcorr=[0.4, 0.5, 0.6], ssim=[0.3, 0.3, 0.3])
+    # Constant pictures but one: its mean over the one is the higher, and says nothing.
+    lazy = evaluation("lazy", pixcorr=[None, None, 0.9], ssim=[0.2, 0.2, 0.2])
+    assert [(item.name, rank) for item, rank in ranking([lazy, honest])] == [
+        ("honest", 1.0),
+        ("lazy", 2.0),
+    ]
+    # A constant stimulus is constant for all.
+    one = evaluation("one", pixcorr=[None, 0.5, 0.6], ssim=[0.2, 0.2, 0.2])
+    two = evaluation("two", pixcorr=[None, 0.8, 0.9], ssim=[0.3, 0.3, 0.3])
+    three = evaluation("three", pixcorr=[None, 0.7, 0.7], ssim=[0.5, 0.5, 0.5])
+    ranks = {item.name: rank for item, rank in ranking([one, two, three])}
+    assert ranks == {"one": 3.0, "two": 1.5, "three": 1.5}
 
 
 def test_verdict_needs_the_whole_interval_beyond_the_hardest_control() -> None:

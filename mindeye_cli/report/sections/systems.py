@@ -30,9 +30,9 @@ from mindeye_cli.report.numbers import number, span
 from mindeye_cli.report.sections.gallery import side_by_side
 
 RULE = (
-    "Order: mean rank over the metrics that all systems of the table have, within each subject (1"
-    " is best; systems with equal scores share the middle of their places; equal mean ranks are"
-    " ordered by name). Controls are not ranked."
+    "Order: mean rank over the metrics that all systems of the table have on the same pictures,"
+    " within each subject (1 is best; systems with equal scores share the middle of their places;"
+    " equal mean ranks are ordered by name). Controls are not ranked."
 )
 APART = (
     "These systems were scored on other images than those of the table above: the two cannot be"
@@ -87,7 +87,7 @@ def ranking(group: Sequence[Evaluation]) -> list[tuple[Evaluation, float]]:
     common = [
         name
         for name in group[0].scores["metrics"]
-        if all(item.scores["metrics"].get(name, {}).get("value") is not None for item in group)
+        if len({scored(item, name) for item in group}) == 1 and scored(group[0], name)
     ]
     ranks: dict[str, list[float]] = {system(item): [] for item in group}
     for one in dict.fromkeys(subject(item) for item in group):
@@ -101,6 +101,19 @@ def ranking(group: Sequence[Evaluation]) -> list[tuple[Evaluation, float]]:
     mean = {name: float(np.mean(r)) if r else float("nan") for name, r in ranks.items()}
     order = sorted(group, key=lambda item: (mean[system(item)], system(item), subject(item)))
     return [(item, mean[system(item)]) for item in order]
+
+
+def scored(item: Evaluation, name: str) -> frozenset[str]:
+    """Ids of the pictures for which a metric is defined.
+
+    Constant pictures have no correlation; the mean over the others says nothing of a system that
+    drew many of them.
+    """
+    line = item.scores["metrics"].get(name, {})
+    if line.get("value") is None:
+        return frozenset()
+    each = zip(item.scores["ids"], line["per_image"], strict=True)
+    return frozenset(key for key, value in each if value is not None)
 
 
 def leaderboard(ranked: Sequence[tuple[Evaluation, float]]) -> Table:
