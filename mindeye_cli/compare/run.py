@@ -73,7 +73,8 @@ def compare(paths: Sequence[Path], options: Options) -> Outcome:
     _correct([row["metrics"] for c in comparisons for row in c["rows"].values()])
     values = {"metrics": comparisons[0]["metrics"], "comparisons": comparisons}
     if options.out is not None:
-        write_json(options.out, {"schema": "mindeye-comparison", "schema_version": 1, **values})
+        head = {"schema": "mindeye-comparison", "schema_version": 1, "seed": options.seed}
+        write_json(options.out, {**head, **values})
     return Outcome(outputs=() if options.out is None else (options.out,), values=values)
 
 
@@ -172,7 +173,7 @@ def _line(one: Row, two: Row, metric: str, seed: int) -> dict[str, Any]:
     """One metric of one row."""
     signs = one.scores(metric) - two.scores(metric)
     found = paired.compare_means(_difference(one, two, metric), seed, signs)
-    return _told(found, one.metrics[metric]["direction"], len(one.images))
+    return _told(found, one.metrics[metric], len(one.images))
 
 
 def _difference(one: Row, two: Row, metric: str) -> Floats:
@@ -185,14 +186,14 @@ def _over_rows(
     """The mean over subjects; seeds of one subject are averaged first, image by image."""
     sets = {tuple(one.images) for one, _ in pairs.values()}
     means = [[_difference(*pairs[name], metric) for name in names] for names in subjects.values()]
-    direction = next(iter(pairs.values()))[0].metrics[metric]["direction"]
+    known = next(iter(pairs.values()))[0].metrics[metric]
     images = len(next(iter(sets)))
     if len(sets) == 1:
         tables = [np.mean(rows, axis=0) for rows in means]
         if len(tables) == 1:
-            return _told(paired.compare_means(tables[0], seed), direction, images)
+            return _told(paired.compare_means(tables[0], seed), known, images)
         if len(tables) >= paired.LEAST_SUBJECTS:
-            return _told(paired.compare_crossed(tables, seed), direction, images)
+            return _told(paired.compare_crossed(tables, seed), known, images)
     value = float(np.mean([np.mean([np.nanmean(row) for row in rows]) for rows in means]))
     note = FEW_SUBJECTS if len(means) < paired.LEAST_SUBJECTS else "subjects saw other images"
     nothing = float("nan")
@@ -202,12 +203,13 @@ def _over_rows(
         "p": nothing,
         "n": images,
         "subjects": len(means),
-        "direction": direction,
+        "direction": known["direction"],
+        "unit": known.get("unit", ""),
         "note": note,
     }
 
 
-def _told(found: paired.Difference, direction: str, images: int) -> dict[str, Any]:
+def _told(found: paired.Difference, known: dict[str, Any], images: int) -> dict[str, Any]:
     return {
         "difference": found.difference,
         "ci95": found.ci95,
@@ -215,7 +217,8 @@ def _told(found: paired.Difference, direction: str, images: int) -> dict[str, An
         "sign_p": found.sign_p,
         "n": found.n,
         "undefined": images - found.n,
-        "direction": direction,
+        "direction": known["direction"],
+        "unit": known.get("unit", ""),
     }
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mindeye_cli.report.findings import (
+    COMPARISON,
     EXHIBITED,
     RETRIEVAL,
     Finding,
     Findings,
+    read_comparison,
     read_evaluation,
     read_exhibit,
     read_explanation,
@@ -29,7 +31,7 @@ FOLDERS: Mapping[str, Reader] = {
     "run.json": read_trained,
     "evaluation.json": read_evaluation,
 }
-FILES: Mapping[str, Reader] = {RETRIEVAL: read_retrieval}
+FILES: Mapping[str, Reader] = {RETRIEVAL: read_retrieval, COMPARISON: read_comparison}
 # Folders that are never looked into: stores, and reconstructions without an evaluation.
 CLOSED = ("zarr.json", "manifest.json")
 
@@ -55,7 +57,7 @@ def collect(paths: Sequence[Path]) -> Findings:
             here = {} if shown is None else {path.resolve(): shown}
         if not here:
             raise InvalidInput(
-                "no evaluation, retrieval result, run, explanation or page",
+                "no evaluation, retrieval result, comparison, run, explanation or page",
                 where=str(path),
                 fix="make one: mindeye evaluate RECON, or mindeye retrieve pool ... --out FILE",
             )

@@ -18,8 +18,9 @@ from mindeye_store.errors import InvalidInput
 Json = dict[str, Any]
 EVALUATION = "mindeye-evaluation"
 RETRIEVAL = "mindeye-retrieval"
+COMPARISON = "mindeye-comparison"
 EXHIBITED = (".html", ".htm", ".png", ".jpg", ".jpeg")
-VERSIONS = {EVALUATION: 2, RETRIEVAL: 1}
+VERSIONS = {EVALUATION: 2, RETRIEVAL: 1, COMPARISON: 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,13 @@ class Evaluation(Finding):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval(Finding):
     """One file of `mindeye retrieve pool --out`."""
+
+    result: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Finding):
+    """One file of `mindeye compare --out`."""
 
     result: Json
 
@@ -99,6 +107,12 @@ def read_retrieval(path: Path, name: str) -> Retrieval:
     keys = ("image_retrieval", "brain_retrieval", "images")
     result = versioned(path, RETRIEVAL, keys)
     return Retrieval(path=path, name=Path(name).stem, result=result)
+
+
+def read_comparison(path: Path, name: str) -> Comparison:
+    """Read the result of `mindeye compare`."""
+    result = versioned(path, COMPARISON, ("comparisons",))
+    return Comparison(path=path, name=Path(name).stem, result=result)
 
 
 def read_explanation(path: Path, name: str) -> Explanation:

@@ -67,6 +67,8 @@ def study(folder: Path) -> Path:
     for kind in ("one", "two"):
         command = ["evaluate", str(recons / kind), control, "--metrics", "pixcorr,psnr"]
         assert main(command) == 0
+    pair, found = (str(recons / kind) for kind in ("one", "two")), str(folder / "compare.json")
+    assert main(["compare", *pair, "--seed", "3", "--out", found]) == 0
     out = folder / "retrieval-ridge.json"
     assert main(["retrieve", "pool", str(made.store), str(made.run), "--out", str(out)]) == 0
     return folder

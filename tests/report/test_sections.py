@@ -50,8 +50,9 @@ def page(made: Path) -> Words:
 
 def test_every_section_is_there(page: Words) -> None:
     titles = (
-        "Summary, Systems side by side, Published scores, Reconstruction, Generalisation,"
-        " Retrieval, Brain areas, Further pages, Training, Methods, Provenance"
+        "Summary, Systems side by side, Differences between systems, Published scores,"
+        " Reconstruction, Generalisation, Retrieval, Brain areas, Further pages, Training,"
+        " Methods, Provenance"
     ).split(", ")
     places = [page.text.rindex(f" {title} ") for title in titles]
     assert len(set(places)) == len(titles)
@@ -66,6 +67,42 @@ def test_warnings_of_evaluate_stand_in_the_summary(page: Words) -> None:
 def test_systems_are_ordered_by_the_stated_rule(page: Words) -> None:
     table = page.text[page.text.rindex("Systems side by side") :]
     assert table.index("recon/one 1.0") < table.index("recon/two 2.0")
+
+
+def test_differences_stand_with_their_intervals_and_corrected_p(page: Words, made: Path) -> None:
+    part = page.text[page.text.rindex("Differences between systems") :]
+    found = json.loads((made.parent.parent / "demo" / "compare.json").read_text())["metrics"]
+    for name, unit, places in (("PixCorr", "pixcorr", 3), ("PSNR", "psnr", 2)):
+        line = found[unit]
+        low, high = line["ci95"]
+        words = f"{name} ↑ +{line['difference']:.{places}f} {low:.{places}f} to {high:.{places}f}"
+        assert words in part, words
+        # Half the noise on every one of 12 images: 2 of 2,001, twice that by Holm, 2 of 2^12.
+        assert part.split(words)[1].startswith(" < 0.001 0.002 < 0.001 12 recon/one")
+    assert "mindeye compare" in part and "--metrics pixcorr,psnr --seed 3" in part
+    assert "(Holm 1979)" in part and "Holm S (1979)" in part
+
+
+def test_two_systems_never_share_a_name(call_cli: Callable, tmp_path: Path) -> None:
+    line = {"difference": -0.25, "ci95": [None, None], "p": None, "n": 7, "direction": "lower"}
+    line |= {"p_holm": None, "better": None, "note": "few subjects"}
+    paths = {"first": "/elsewhere/mine/recon", "second": "/elsewhere/theirs/recon"}
+    pair = {**paths, "metrics": {"swav": line}, "rows": {}, "skipped": {HOSTILE: "not there"}}
+    document = {"schema": "mindeye-comparison", "schema_version": 1, "comparisons": [pair]}
+    (tmp_path / "c.json").write_text(json.dumps(document))
+    out = tmp_path / "page" / "p.html"
+    assert call_cli("report", tmp_path / "c.json", "--out", out).code == 0
+    text = Words(out.read_text()).text
+    assert "/elsewhere/mine/recon against /elsewhere/theirs/recon" in text
+    assert "SwAV ↓ −0.250 – – – 7 –" in text and "Over all rows: few subjects." in text
+    assert f"{HOSTILE} not there" in text.replace(" :", "")
+
+
+def test_other_versions_of_a_comparison_are_refused(call_cli: Callable, tmp_path: Path) -> None:
+    old = {"schema": "mindeye-comparison", "schema_version": 0, "comparisons": []}
+    (tmp_path / "c.json").write_text(json.dumps(old))
+    done = call_cli("report", tmp_path / "c.json", "--out", tmp_path / "p.html")
+    assert done.code == 3 and "c.json" in done.stderr and "version 1" in done.stderr
 
 
 def test_panel_shows_tables_and_what_was_not_measured(page: Words) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 from mindeye_cli.core.source_datasets import NSD, SIMULATION
 from mindeye_cli.report.blocks import Block, Bullets, Heading, Section, Text
 from mindeye_cli.report.context import Context
-from mindeye_cli.report.findings import Evaluation, Explanation, Findings, Retrieval, Run
+from mindeye_cli.report.findings import (
+    Comparison,
+    Evaluation,
+    Explanation,
+    Findings,
+    Retrieval,
+    Run,
+)
 from mindeye_cli.report.names import metric
 from mindeye_cli.report.sections import origin
 
@@ -31,6 +38,14 @@ AREAS = (
 )
 
 
+COMPARED = (
+    "Systems were compared image by image: intervals and two-sided p values of the mean difference"
+    " come from the bootstrap-t over images (Efron & Tibshirani 1993), of two-way identification"
+    " from the jackknife's pseudo-values; p values are corrected over metrics and pairs of systems"
+    " (Holm 1979)."
+)
+
+
 def build(findings: Findings, context: Context) -> Section:
     """How the numbers were made, in words that a paper can take over."""
     sources = origin.sources(findings, context)
@@ -38,6 +53,7 @@ def build(findings: Findings, context: Context) -> Section:
     texts += [_models(findings)] if findings.of(Run) else []
     texts += [_retrieval(findings)] if findings.of(Retrieval) else []
     texts += [_images(findings)] if findings.of(Evaluation) else []
+    texts += [COMPARED] if findings.of(Comparison) else []
     texts += [AREAS] if findings.of(Explanation) else []
     blocks: list[Block] = [Text(text) for text in texts]
     works = Bullets(cited(findings, nsd=NSD in sources))
@@ -48,9 +64,13 @@ def cited(findings: Findings, *, nsd: bool) -> tuple[str, ...]:
     """The works that the paragraphs name and those behind the metrics, by first author."""
     works = tomllib.loads(CITATIONS.read_text(encoding="utf-8"))
     used = {name for item in findings.of(Evaluation) for name in item.scores["metrics"]}
-    keys = {"mindeye", "bootstrap"} | ({"nsd"} if nsd else set())
+    keys = {"mindeye"} | ({"nsd"} if nsd else set())
+    if findings.of(Retrieval):
+        keys |= {"student", "wilson", "bootstrap"}
     if findings.of(Evaluation):
-        keys |= {"diffuser", "bits", "spurious"}
+        keys |= {"student", "wilson", "jackknife", "skewness", "diffuser", "bits", "spurious"}
+    if findings.of(Comparison):
+        keys |= {"student", "jackknife", "holm"}
     if findings.of(Explanation):
         keys |= {"path", "expected", "wild"}
     keys |= {key for key, work in works.items() if used & set(work.get("metrics", ()))}
@@ -81,10 +101,11 @@ def _retrieval(findings: Findings) -> str:
         " replacement. Image retrieval ranks"
         " the images of the pool for a brain response, brain retrieval ranks the responses for an"
         " image;"
-        " a tie counts as the middle of the tied places. Intervals resample images with the pools"
-        " fixed (expanded percentile bootstrap, Hesterberg 2015). The permuted control pairs"
-        " responses and images at random 1,000 times at test time and gives the mean over all"
-        " pools."
+        " a tie counts as the middle of the tied places. Intervals (95 %) are over images with the"
+        " pools fixed: Wilson's limits (1927) for shares, the bootstrap-t (Efron & Tibshirani 1993)"
+        " for mean ranks, the expanded percentile bootstrap (Hesterberg 2015) for median ranks. The"
+        " permuted control pairs responses and images at random 1,000 times at test time and gives"
+        " the mean over all pools."
     )
 
 
@@ -106,8 +127,11 @@ def _images(findings: Findings) -> str:
         f"Reconstructions of {' and '.join(map(str, counts))} images were scored by {names}, with"
         f" the {protocol} protocol ({published}): pictures resized bilinearly without antialiasing,"
         " two-way identification by Pearson correlation with strict inequality. Intervals (95 %)"
-        f" come from {resamples} of images (Hesterberg 2015), in which pairs of copies of one image"
-        " are left out. The permuted control pairs reconstructions and stimuli at random 1,000"
-        " times; controls that share the generator separate what it does by itself from what the"
-        " brain adds (Mayo et al. 2024; Shirakawa et al. 2024)."
+        f" are over images: the bootstrap-t with {resamples} (Efron & Tibshirani 1993) for means;"
+        " Wilson's limits (1927) for shares; the same for two-way identification, with the number"
+        " of independent images that the jackknife gives (Efron & Stein 1981) and the longer tail"
+        " moved out by the skewness over images (Johnson 1978). The permuted control pairs"
+        " reconstructions and stimuli at random 1,000 times; controls that share the generator"
+        " separate what it does by itself from what the brain adds (Mayo et al. 2024; Shirakawa et"
+        " al. 2024)."
     )

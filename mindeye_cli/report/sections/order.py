@@ -8,6 +8,7 @@ from mindeye_cli.report.blocks import Section
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Findings
 from mindeye_cli.report.sections import (
+    compared,
     exhibits,
     explained,
     methods,
@@ -24,6 +25,7 @@ from mindeye_cli.report.sections import (
 SECTIONS: tuple[Callable[[Findings, Context], Section | None], ...] = (
     summary.build,
     systems.build,
+    compared.build,
     published.build,
     reconstruction.build,
     panel.build,

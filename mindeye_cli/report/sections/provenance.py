@@ -9,6 +9,7 @@ from mindeye_cli.core.jsonable import dumps
 from mindeye_cli.report.blocks import Block, Code, Fold, Section, Text
 from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import (
+    Comparison,
     Evaluation,
     Explanation,
     Finding,
@@ -71,6 +72,8 @@ def command(item: Finding, context: Context) -> list[str]:
         return [_line("mindeye", "retrieve", "pool", store, run, *options, "--out", where)]
     if isinstance(item, Evaluation):
         return [*_reconstruct(item, where), _evaluate(item, where, context)]
+    if isinstance(item, Comparison):
+        return [_compare(item, where, context)]
     if isinstance(item, Explanation) and "signal" in item.result:
         return [_explain(item, context)]
     return []
@@ -84,6 +87,14 @@ def _explain(item: Explanation, context: Context) -> str:
     run, folder = (context.short(p) for p in (result["run"], item.path.parent.resolve()))
     options += ["--subject", result["subject"], "--seed", str(result["seed"]), "--out", folder]
     return _line("mindeye", "explain", about, "STORE", run, result["asked"], *options)
+
+
+def _compare(item: Comparison, where: str, context: Context) -> str:
+    pairs = item.result["comparisons"]
+    systems = [context.short(str(p)) for p in (pairs[0]["first"], *(c["second"] for c in pairs))]
+    options = ["--metrics", ",".join(pairs[0]["metrics"])]
+    options += ["--seed", str(item.result["seed"])] if item.result.get("seed") else []
+    return _line("mindeye", "compare", *systems, *options, "--out", where)
 
 
 def _reconstruct(item: Evaluation, where: str) -> list[str]:
