@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mindeye_store.backends.gather import gather
 from mindeye_store.read import Reader, check_rows
 
 _BLOCK_BYTES = 2**26
@@ -65,7 +66,7 @@ class MemoryReader:
             for block in self._blocks(missing):
                 self._rows[block] = self.base.read(block)
                 self._have[block] = True
-        return self._rows[wanted]
+        return gather(self._rows, wanted)
 
     def _blocks(self, rows: np.ndarray) -> list[np.ndarray]:
         row_bytes = self._rows[:1].nbytes or 1
