@@ -1,17 +1,20 @@
 """Do 95 % intervals hold the truth in 95 % of simulated experiments, and are p values uniform?
 
     python benchmarks/coverage.py
+    python benchmarks/coverage.py --held-out
 
 Scores are drawn with a known truth, 1,000 experiments a line. A truth of exactly 1 is in every
 interval that reaches 1; the lines just below it show what the interval is worth there. `p` lines
 compare two systems of equal quality that differ in their noise alone, 200 pairs a line. In
 `uneven` lines some images are much harder than others: the noise of an image is lognormal.
+`--held-out` draws other decoders, on which nothing in `core/shares.py` was fitted.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from scipy import stats as theory
@@ -24,6 +27,11 @@ FEATURES = 12
 # Noise of the simulated decoder, in standard deviations of a feature.
 NOISE = (20.0, 4.0, 2.5, 1.5, 1.0, 0.8, 0.5, 0.0)
 UNEVEN, UNEVEN_NOISE = 0.8, (2.5, 1.2, 0.8, 0.5, 0.2)
+# Features, and for each spread of the images' noise the noise of a feature.
+HELD_OUT = {
+    5: {0.0: (4.0, 1.5, 1.0, 0.7, 0.4), 0.5: (1.2, 0.8, 0.5), 1.2: (1.2, 0.5, 0.2)},
+    40: {0.0: (7.2, 2.7, 1.8, 1.3), 0.5: (2.2, 1.4, 0.9), 1.2: (2.2, 0.9, 0.4)},
+}
 MEANS: dict[str, tuple[Callable[[Draw, int], np.ndarray], stats.Interval | None]] = {
     "normal": (lambda draw, n: draw.standard_normal(n), None),
     "skewed, gamma(4)": (lambda draw, n: draw.gamma(4.0, size=n), None),
@@ -34,12 +42,17 @@ MEANS: dict[str, tuple[Callable[[Draw, int], np.ndarray], stats.Interval | None]
 
 
 def two_way(
-    draw: Draw, n: int, noise: float, truth: np.ndarray | None = None, uneven: float = 0.0
+    draw: Draw,
+    n: int,
+    noise: float,
+    truth: np.ndarray | None = None,
+    uneven: float = 0.0,
+    features: int = FEATURES,
 ) -> np.ndarray:
     """Wins (n, n) of a decoder that sees noisy features, by Pearson correlation."""
-    truth = draw.standard_normal((n, FEATURES)) if truth is None else truth
+    truth = draw.standard_normal((n, features)) if truth is None else truth
     scale = noise * np.exp(uneven * draw.standard_normal((n, 1))) if uneven else noise
-    guess = truth + scale * draw.standard_normal((n, FEATURES))
+    guess = truth + scale * draw.standard_normal((n, features))
     sides = [side - side.mean(axis=1, keepdims=True) for side in (truth, guess)]
     unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
     r = unit[0] @ unit[1].T
@@ -57,14 +70,20 @@ def cover_mean(name: str, n: int, runs: int) -> tuple[float, float]:
     return truth, hits / runs
 
 
-def cover_pairs(noise: float, n: int, runs: int, uneven: float = 0.0) -> tuple[float, float]:
+def cover_pairs(
+    noise: float, n: int, runs: int, uneven: float = 0.0, features: int = FEATURES
+) -> tuple[float, float]:
     """(truth, coverage) of the interval of a two-way score."""
+
+    def wins(draw: Draw, n: int) -> np.ndarray:
+        return two_way(draw, n, noise, uneven=uneven, features=features)
+
     large = 1500
-    known = [two_way(np.random.default_rng(k), large, noise, uneven=uneven).sum() for k in range(4)]
+    known = [wins(np.random.default_rng(k), large).sum() for k in range(4)]
     truth = float(np.mean(known) / (large * (large - 1)))
     draw, hits = np.random.default_rng(n), 0
     for _ in range(runs):
-        low, high = stats.pair_interval(two_way(draw, n, noise, uneven=uneven), np.arange(n))
+        low, high = stats.pair_interval(wins(draw, n), np.arange(n))
         hits += low <= truth <= high
     return truth, hits / runs
 
@@ -83,11 +102,33 @@ def p_values(n: int, noise: float, pairs: int, *, two: bool) -> np.ndarray:
     return np.array(found)
 
 
+def held_out(runs: int) -> None:
+    """Print the lines of other decoders, and how many of them are within 93 to 97 %."""
+    print(f"{'features':>8} {'spread':>6} {'noise':>5} {'n':>3} {'truth':>8} {'coverage':>9}")
+    shares = []
+    for features, spreads in HELD_OUT.items():
+        for uneven, noises in spreads.items():
+            for noise, n in product(noises, (15, 50)):
+                truth, share = cover_pairs(noise, n, runs, uneven, features)
+                shares.append(share)
+                line = f"{features:8d} {uneven:6g} {noise:5g} {n:3d} {truth:8.4f} {share:9.3f}"
+                print(line, flush=True)
+    within = sum(0.93 <= share <= 0.97 for share in shares)
+    print(
+        f"{within} of {len(shares)} within .93 to .97, all {min(shares):.3f} to {max(shares):.3f}"
+    )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1000)
-    runs = parser.parse_args().runs
+    parser.add_argument("--held-out", action="store_true", help="other decoders, not fitted to")
+    options = parser.parse_args()
+    runs = options.runs
+    if options.held_out:
+        held_out(runs)
+        return
     print(f"{'score':34} {'n':>4} {'truth':>8} {'coverage':>9}")
     for n in (20, 100):
         for name in MEANS:

@@ -21,8 +21,13 @@ Interval = tuple[float, float]
 
 # How many independent images each image counts for: one where it is right or wrong, several where
 # it is in many pairs. With few losses the variance is known badly, so the number is then drawn
-# towards these, by the weight of half a loss (`benchmarks/coverage.py`).
-SINGLE, IN_PAIRS = 1.0, 5.0
+# towards these, by the weight of `PRIOR_LOSSES`. This and the two below are fitted to simulations
+# (`benchmarks/coverage.py`, docs/intervals.md).
+SINGLE, IN_PAIRS = 1.0, 10.0
+PRIOR_LOSSES = 0.3
+# Near 0 and 1 a few images make all losses, and a third-order term is too small a step: this many
+# of it are taken at the ends, none at one half, where both tails are alike.
+TAIL_STEPS, TAIL_POWER = 6.0, 10
 
 
 def pseudo_values(wins: Floats, groups: NDArray[np.int64]) -> Floats:
@@ -77,6 +82,11 @@ def skew_shift(pseudo: Floats) -> float:
     return jackknife_error(known) * skewness * (1 + 2 * t**2) / (6 * math.sqrt(len(known)))
 
 
+def tail_shift(share: float, pseudo: Floats) -> float:
+    """How far the limit of a share of pairs is moved out on the side of the longer tail, signed."""
+    return TAIL_STEPS * abs(2 * share - 1) ** TAIL_POWER * skew_shift(pseudo)
+
+
 def wilson(share: float, error: float, units: int, expected: float = SINGLE) -> Interval:
     """Wilson's 95 % limits of a share, with Student's quantile in place of the normal one.
 
@@ -112,7 +122,7 @@ def _counts_for(single: float, variance: float, losses: float, expected: float) 
         return SINGLE  # Nothing tells how steady the pairs are.
     if variance <= 0:
         return expected
-    weight = losses / (losses + 0.5)
+    weight = losses / (losses + PRIOR_LOSSES)
     return math.exp(weight * math.log(single / variance) + (1 - weight) * math.log(expected))
 
 
