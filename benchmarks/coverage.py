@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -23,15 +24,8 @@ from mindeye_cli.core import paired, stats
 from mindeye_cli.core.shares import pseudo_values
 
 Draw = np.random.Generator
-FEATURES = 12
-# Noise of the simulated decoder, in standard deviations of a feature.
 NOISE = (20.0, 4.0, 2.5, 1.5, 1.0, 0.8, 0.5, 0.0)
 UNEVEN, UNEVEN_NOISE = 0.8, (2.5, 1.2, 0.8, 0.5, 0.2)
-# Features, and for each spread of the images' noise the noise of a feature.
-HELD_OUT = {
-    5: {0.0: (4.0, 1.5, 1.0, 0.7, 0.4), 0.5: (1.2, 0.8, 0.5), 1.2: (1.2, 0.5, 0.2)},
-    40: {0.0: (7.2, 2.7, 1.8, 1.3), 0.5: (2.2, 1.4, 0.9), 1.2: (2.2, 0.9, 0.4)},
-}
 MEANS: dict[str, tuple[Callable[[Draw, int], np.ndarray], stats.Interval | None]] = {
     "normal": (lambda draw, n: draw.standard_normal(n), None),
     "skewed, gamma(4)": (lambda draw, n: draw.gamma(4.0, size=n), None),
@@ -41,22 +35,49 @@ MEANS: dict[str, tuple[Callable[[Draw, int], np.ndarray], stats.Interval | None]
 }
 
 
-def two_way(
-    draw: Draw,
-    n: int,
-    noise: float,
-    truth: np.ndarray | None = None,
-    uneven: float = 0.0,
-    features: int = FEATURES,
-) -> np.ndarray:
-    """Wins (n, n) of a decoder that sees noisy features, by Pearson correlation."""
-    truth = draw.standard_normal((n, features)) if truth is None else truth
-    scale = noise * np.exp(uneven * draw.standard_normal((n, 1))) if uneven else noise
-    guess = truth + scale * draw.standard_normal((n, features))
-    sides = [side - side.mean(axis=1, keepdims=True) for side in (truth, guess)]
-    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
-    r = unit[0] @ unit[1].T
-    return (r < np.diagonal(r)[None, :]).astype(float)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoder:
+    """A decoder that sees noisy features.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation, in those of a feature.
+    uneven : float
+        Spread of the logarithm of the noise over images.
+    lost : float
+        Share of images of which nothing is decoded.
+    features : int
+    """
+
+    noise: float
+    uneven: float = 0.0
+    lost: float = 0.0
+    features: int = 12
+
+    def wins(self, draw: Draw, n: int, truth: np.ndarray | None = None) -> np.ndarray:
+        """Wins (n, n) by Pearson correlation."""
+        shape = (n, self.features)
+        truth = draw.standard_normal(shape) if truth is None else truth
+        spread = np.exp(self.uneven * draw.standard_normal((n, 1))) if self.uneven else 1.0
+        guess = truth + self.noise * spread * draw.standard_normal(shape)
+        if self.lost:
+            guess = np.where(draw.random((n, 1)) < self.lost, draw.standard_normal(shape), guess)
+        sides = [side - side.mean(axis=1, keepdims=True) for side in (truth, guess)]
+        unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
+        r = unit[0] @ unit[1].T
+        return (r < np.diagonal(r)[None, :]).astype(float)
+
+
+HELD_OUT = (
+    *(Decoder(noise=k, features=5) for k in (4.0, 1.5, 1.0, 0.7, 0.4)),
+    *(Decoder(noise=k, features=5, uneven=0.5) for k in (1.2, 0.8, 0.5)),
+    *(Decoder(noise=k, features=5, uneven=1.2) for k in (1.2, 0.5, 0.2)),
+    *(Decoder(noise=k, features=40) for k in (7.2, 2.7, 1.8, 1.3)),
+    *(Decoder(noise=k, features=40, uneven=0.5) for k in (2.2, 1.4, 0.9)),
+    *(Decoder(noise=k, features=40, uneven=1.2) for k in (2.2, 0.9, 0.4)),
+    *(Decoder(noise=0.1, lost=share) for share in (0.4, 0.2, 0.1, 0.05, 0.02)),
+)
 
 
 def cover_mean(name: str, n: int, runs: int) -> tuple[float, float]:
@@ -70,20 +91,14 @@ def cover_mean(name: str, n: int, runs: int) -> tuple[float, float]:
     return truth, hits / runs
 
 
-def cover_pairs(
-    noise: float, n: int, runs: int, uneven: float = 0.0, features: int = FEATURES
-) -> tuple[float, float]:
+def cover_pairs(decoder: Decoder, n: int, runs: int) -> tuple[float, float]:
     """(truth, coverage) of the interval of a two-way score."""
-
-    def wins(draw: Draw, n: int) -> np.ndarray:
-        return two_way(draw, n, noise, uneven=uneven, features=features)
-
     large = 1500
-    known = [wins(np.random.default_rng(k), large).sum() for k in range(4)]
+    known = [decoder.wins(np.random.default_rng(k), large).sum() for k in range(4)]
     truth = float(np.mean(known) / (large * (large - 1)))
     draw, hits = np.random.default_rng(n), 0
     for _ in range(runs):
-        low, high = stats.pair_interval(wins(draw, n), np.arange(n))
+        low, high = stats.pair_interval(decoder.wins(draw, n), np.arange(n))
         hits += low <= truth <= high
     return truth, hits / runs
 
@@ -92,8 +107,9 @@ def p_values(n: int, noise: float, pairs: int, *, two: bool) -> np.ndarray:
     """p of `compare` for systems of the same images and quality."""
     draw, found = np.random.default_rng(n), []
     for _ in range(pairs):
-        truth = draw.standard_normal((n, FEATURES))
-        wins = [two_way(draw, n, noise, truth) for _ in range(2)]
+        decoder = Decoder(noise=noise)
+        truth = draw.standard_normal((n, decoder.features))
+        wins = [decoder.wins(draw, n, truth) for _ in range(2)]
         if two:
             scores = [pseudo_values(w, np.arange(n)) for w in wins]
         else:
@@ -104,15 +120,13 @@ def p_values(n: int, noise: float, pairs: int, *, two: bool) -> np.ndarray:
 
 def held_out(runs: int) -> None:
     """Print the lines of other decoders, and how many of them are within 93 to 97 %."""
-    print(f"{'features':>8} {'spread':>6} {'noise':>5} {'n':>3} {'truth':>8} {'coverage':>9}")
+    print(f"{'features':>8} {'spread':>6} {'lost':>5} {'noise':>5} {'n':>3} {'truth':>8} coverage")
     shares = []
-    for features, spreads in HELD_OUT.items():
-        for uneven, noises in spreads.items():
-            for noise, n in product(noises, (15, 50)):
-                truth, share = cover_pairs(noise, n, runs, uneven, features)
-                shares.append(share)
-                line = f"{features:8d} {uneven:6g} {noise:5g} {n:3d} {truth:8.4f} {share:9.3f}"
-                print(line, flush=True)
+    for decoder, n in product(HELD_OUT, (15, 50)):
+        truth, share = cover_pairs(decoder, n, runs)
+        shares.append(share)
+        told = f"{decoder.features:8d} {decoder.uneven:6g} {decoder.lost:5g} {decoder.noise:5g}"
+        print(f"{told} {n:3d} {truth:8.4f} {share:8.3f}", flush=True)
     within = sum(0.93 <= share <= 0.97 for share in shares)
     print(
         f"{within} of {len(shares)} within .93 to .97, all {min(shares):.3f} to {max(shares):.3f}"
@@ -135,10 +149,10 @@ def main() -> None:
             truth, share = cover_mean(name, n, runs)
             print(f"{'mean: ' + name:34} {n:4d} {truth:8.4f} {share:9.3f}", flush=True)
         for noise in NOISE:
-            truth, share = cover_pairs(noise, n, runs)
+            truth, share = cover_pairs(Decoder(noise=noise), n, runs)
             print(f"{f'two-way, noise {noise:g}':34} {n:4d} {truth:8.4f} {share:9.3f}", flush=True)
         for noise in UNEVEN_NOISE:
-            truth, share = cover_pairs(noise, n, runs, UNEVEN)
+            truth, share = cover_pairs(Decoder(noise=noise, uneven=UNEVEN), n, runs)
             name = f"two-way, uneven, noise {noise:g}"
             print(f"{name:34} {n:4d} {truth:8.4f} {share:9.3f}", flush=True)
     print(f"{'p of two seeds':34} {'n':>4} {'below .05':>9} {'KS p':>8}")

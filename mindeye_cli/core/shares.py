@@ -25,6 +25,9 @@ Interval = tuple[float, float]
 # (`benchmarks/coverage.py`, docs/intervals.md).
 SINGLE, IN_PAIRS = 1.0, 10.0
 PRIOR_LOSSES = 0.3
+# Without a loss nothing tells how steady the pairs are. An image of which nothing is decoded wins
+# half of its pairs by luck; this number leaves room for as many of those as 20 without one do.
+LOSSLESS = 3.0
 # Near 0 and 1 a few images make all losses, and a third-order term is too small a step: this many
 # of it are taken at the ends, none at one half, where both tails are alike.
 TAIL_STEPS, TAIL_POWER = 6.0, 10
@@ -119,7 +122,7 @@ def wilson(share: float, error: float, units: int, expected: float = SINGLE) -> 
 def _counts_for(single: float, variance: float, losses: float, expected: float) -> float:
     """Independent images that one image counts for; `single` is the variance if it were one."""
     if losses <= 0:
-        return SINGLE  # Nothing tells how steady the pairs are.
+        return min(expected, LOSSLESS)
     if variance <= 0:
         return expected
     weight = losses / (losses + PRIOR_LOSSES)
