@@ -61,7 +61,7 @@ def test_every_section_is_there(page: Words) -> None:
 def test_warnings_of_evaluate_stand_in_the_summary(page: Words) -> None:
     summary = page.text[: page.text.index("How to read the cards")]
     assert f"Warning: recon/one: rows-shifted shifted by one {HOSTILE}" in summary
-    assert "only 12 images" in summary
+    assert "Warning: recon/one, recon/two only 12 images" in summary and "1 comparison;" in summary
 
 
 def test_systems_are_ordered_by_the_stated_rule(page: Words) -> None:
@@ -94,6 +94,7 @@ def test_two_systems_never_share_a_name(call_cli: Callable, tmp_path: Path) -> N
     assert call_cli("report", tmp_path / "c.json", "--out", out).code == 0
     text = Words(out.read_text()).text
     assert "/elsewhere/mine/recon against /elsewhere/theirs/recon" in text
+    assert "This page shows 1 comparison." in text
     assert "SwAV ↓ −0.250 – – – 7 –" in text and "Over all rows: few subjects." in text
     assert f"{HOSTILE} not there" in text.replace(" :", "")
 

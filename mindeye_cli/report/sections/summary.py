@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mindeye_cli.report.blocks import Block, Card, Cards, Note, Section, Text
 from mindeye_cli.report.context import Context
-from mindeye_cli.report.findings import Evaluation, Explanation, Findings, Retrieval, Run
+from mindeye_cli.report.findings import (
+    Comparison,
+    Evaluation,
+    Explanation,
+    Findings,
+    Retrieval,
+    Run,
+)
 from mindeye_cli.report.names import HEADLINES, around, metric
 from mindeye_cli.report.numbers import number, percent, span
 from mindeye_cli.report.sections import origin
@@ -16,6 +24,7 @@ from mindeye_cli.report.verdict import RULE, verdict
 
 SCORES = 4
 FEW = 20  # images; below, intervals are wide and quartiles hold a handful
+LISTED = 6  # names
 
 
 def build(findings: Findings, context: Context) -> Section:
@@ -36,10 +45,13 @@ def what(findings: Findings) -> str:
     parts = []
     if scored:
         images = len({i for item in scored for i in item.scores["ids"]})
-        names = ", ".join(item.name for item in scored[:6]) + (", …" if len(scored) > 6 else "")
+        names = _listed([item.name for item in scored])
         parts.append(
             f"{_count(len(scored), 'reconstruction')} ({names}) of {_count(images, 'image')}"
         )
+    pairs = sum(len(item.result["comparisons"]) for item in findings.of(Comparison))
+    if pairs:
+        parts.append(_count(pairs, "comparison"))
     if found:
         parts.append(f"retrieval by {_count(len(found), 'run')}")
     if findings.of(Run):
@@ -60,23 +72,16 @@ def warnings(findings: Findings) -> list[tuple[str, str]]:
     Returns
     -------
     list of (what it is about, text)
+        Reconstructions with the same warning stand together.
     """
-    found = [
-        (f"{item.name}: {warning['code']}", str(warning["message"]))
-        for item in findings.of(Evaluation)
-        for warning in item.scores.get("warnings") or []
-    ]
+    told: dict[tuple[str, str], list[str]] = {}
     for item in findings.of(Evaluation):
-        images = len(set(item.scores["ids"]))
-        if images < FEW:
-            found.append((item.name, f"only {images} images: the intervals are wide."))
-        for name, line in item.scores["metrics"].items():
-            if line.get("undefined"):
-                text = (
-                    f"{metric(name)} is undefined for {line['undefined']} of"
-                    f" {line['n'] + line['undefined']} pictures"
-                )
-                found.append((item.name, f"{text} (constant pictures); they are left out."))
+        for code, text in _of_evaluation(item):
+            told.setdefault((code, text), []).append(item.name)
+    found = [
+        (_listed(names) + (f": {code}" if code else ""), text)
+        for (code, text), names in told.items()
+    ]
     groups = comparable(findings.of(Evaluation))
     if len(groups) > 1:
         names = "; ".join(", ".join(item.name for item in group) for group in groups)
@@ -87,6 +92,24 @@ def warnings(findings: Findings) -> list[tuple[str, str]]:
         if run.info["status"] != "finished"
     ]
     return found
+
+
+def _of_evaluation(item: Evaluation) -> Iterator[tuple[str, str]]:
+    """(code, text) of what a score sheet warns of, and of what it shows."""
+    for warning in item.scores.get("warnings") or []:
+        yield str(warning["code"]), str(warning["message"])
+    images = len(set(item.scores["ids"]))
+    if images < FEW:
+        yield "", f"only {images} images: the intervals are wide."
+    for name, line in item.scores["metrics"].items():
+        if line.get("undefined"):
+            whole = line["n"] + line["undefined"]
+            text = f"{metric(name)} is undefined for {line['undefined']} of {whole} pictures"
+            yield "", f"{text} (constant pictures); they are left out."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
 
 
 def _count(n: int, noun: str) -> str:
