@@ -73,8 +73,10 @@ def compare(paths: Sequence[Path], options: Options) -> Outcome:
     _correct([row["metrics"] for c in comparisons for row in c["rows"].values()])
     values = {"metrics": comparisons[0]["metrics"], "comparisons": comparisons}
     if options.out is not None:
-        head = {"schema": "mindeye-comparison", "schema_version": 1, "seed": options.seed}
-        write_json(options.out, {**head, **values})
+        head = {"schema": "mindeye-comparison", "schema_version": 1}
+        head |= {"systems": [str(path.resolve()) for path in paths]}
+        asked = {"metrics": ",".join(options.metrics or ()) or None, "seed": options.seed}
+        write_json(options.out, {**head, "asked": asked, **values})
     return Outcome(outputs=() if options.out is None else (options.out,), values=values)
 
 

@@ -21,16 +21,20 @@ Interval = tuple[float, float]
 
 # How many independent images each image counts for: one where it is right or wrong, several where
 # it is in many pairs. With few losses the variance is known badly, so the number is then drawn
-# towards these, by the weight of `PRIOR_LOSSES`. This and the two below are fitted to simulations
-# (`benchmarks/coverage.py`, docs/intervals.md).
-SINGLE, IN_PAIRS = 1.0, 10.0
+# towards these, by the weight of `PRIOR_LOSSES`. Both, and the tail's steps and powers below, are
+# fitted to simulations (`benchmarks/coverage.py`, docs/intervals.md).
+SINGLE, IN_PAIRS = 1.0, 12.0
 PRIOR_LOSSES = 0.3
 # Without a loss nothing tells how steady the pairs are. An image of which nothing is decoded wins
 # half of its pairs by luck; this number leaves room for as many of those as 20 without one do.
 LOSSLESS = 3.0
-# Near 0 and 1 a few images make all losses, and a third-order term is too small a step: this many
-# of it are taken at the ends, none at one half, where both tails are alike.
+# Near 0 and 1 a few images make all losses, and a third-order term is too small a step. So many are
+# taken at the ends with 20 images; none at one half, where both tails are alike; and fewer where
+# images are many.
 TAIL_STEPS, TAIL_POWER = 6.0, 10
+TAIL_IMAGES, TAIL_ROOT = 20, 0.25
+# The tail ends where each image counts for this many; an image lost altogether counts for two.
+LEAST_IN_PAIRS = 1.5
 
 
 def pseudo_values(wins: Floats, groups: NDArray[np.int64]) -> Floats:
@@ -85,9 +89,31 @@ def skew_shift(pseudo: Floats) -> float:
     return jackknife_error(known) * skewness * (1 + 2 * t**2) / (6 * math.sqrt(len(known)))
 
 
+def pair_limits(share: float, pseudo: Floats, units: int) -> Interval:
+    """95 % limits of a share of pairs: Wilson's, the longer tail's moved out by the skewness.
+
+    Parameters
+    ----------
+    share : float
+        In [0, 1].
+    pseudo : float64 array (G,)
+    units : int
+        Distinct images.
+    """
+    low, high = wilson(share, jackknife_error(pseudo), units, IN_PAIRS)
+    if not math.isfinite(low):
+        return (low, high)
+    shift = tail_shift(share, pseudo)
+    widest = _limits(share, units, units * LEAST_IN_PAIRS)
+    moved = max(low + min(0.0, shift), widest[0]), min(high + max(0.0, shift), widest[1])
+    return (min(low, moved[0]), max(high, moved[1]))
+
+
 def tail_shift(share: float, pseudo: Floats) -> float:
     """How far the limit of a share of pairs is moved out on the side of the longer tail, signed."""
-    return TAIL_STEPS * abs(2 * share - 1) ** TAIL_POWER * skew_shift(pseudo)
+    known = np.isfinite(pseudo).sum()
+    steps = TAIL_STEPS * (TAIL_IMAGES / max(1, int(known))) ** TAIL_ROOT
+    return steps * abs(2 * share - 1) ** TAIL_POWER * skew_shift(pseudo)
 
 
 def wilson(share: float, error: float, units: int, expected: float = SINGLE) -> Interval:
@@ -110,8 +136,13 @@ def wilson(share: float, error: float, units: int, expected: float = SINGLE) -> 
     """
     if units < 2 or not (math.isfinite(share) and math.isfinite(error)):
         return (math.nan, math.nan)
+    single, losses = share * (1 - share) / units, units * min(share, 1 - share)
+    return _limits(share, units, units * _counts_for(single, error**2, losses, expected))
+
+
+def _limits(share: float, units: int, number: float) -> Interval:
+    """Wilson's limits of a share of `number` independent images."""
     spread = share * (1 - share)
-    number = units * _counts_for(spread / units, error**2, units * min(share, 1 - share), expected)
     t = float(special.stdtrit(units - 1, 0.975))
     scale = 1 + t**2 / number
     centre = (share + t**2 / (2 * number)) / scale

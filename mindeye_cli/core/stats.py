@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mindeye_cli.core.sampler import rng
-from mindeye_cli.core.shares import IN_PAIRS, jackknife_error, pseudo_values, tail_shift, wilson
+from mindeye_cli.core.shares import pair_limits, pseudo_values, wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -196,7 +196,7 @@ def pair_interval(wins: Floats, groups: NDArray[np.int64]) -> Interval:
     Nothing is resampled: a resample holds copies of an image, and a pair of two copies compares a
     picture with itself, which pulls a perfect score of 20 images down to .95. Leaving such pairs
     out gives too narrow an interval near 1; Wilson's limits with the jackknife variance do not. The
-    limit on the side of the longer tail is moved out by the skewness (`tail_shift`).
+    limit on the side of the longer tail is moved out by the skewness (`core/shares.py`).
 
     Parameters
     ----------
@@ -209,11 +209,7 @@ def pair_interval(wins: Floats, groups: NDArray[np.int64]) -> Interval:
     if not valid.any():
         return (float("nan"), float("nan"))
     images = len(np.unique(groups[valid.any(axis=0) | valid.any(axis=1)]))
-    pseudo = pseudo_values(wins, groups)
-    share = float(wins[valid].mean())
-    low, high = wilson(share, jackknife_error(pseudo), images, IN_PAIRS)
-    shift = tail_shift(share, pseudo)
-    return (max(0.0, low + min(0.0, shift)), min(1.0, high + max(0.0, shift)))
+    return pair_limits(float(wins[valid].mean()), pseudo_values(wins, groups), images)
 
 
 def permuted_entries(cross: Floats, seed: int, draws: int = PERMUTATIONS) -> Floats:

@@ -111,7 +111,13 @@ def read_retrieval(path: Path, name: str) -> Retrieval:
 
 def read_comparison(path: Path, name: str) -> Comparison:
     """Read the result of `mindeye compare`."""
-    result = versioned(path, COMPARISON, ("comparisons",))
+    result = versioned(path, COMPARISON, ("systems", "asked", "comparisons"))
+    pairs, systems = result["comparisons"], result["systems"]
+    whole = isinstance(pairs, list) and isinstance(systems, list) and bool(pairs)
+    if not whole or len(systems) != len(pairs) + 1:
+        raise InvalidInput("'systems' are not those of 'comparisons'", where=str(path))
+    if not all(isinstance(pair, dict) and isinstance(pair.get("metrics"), dict) for pair in pairs):
+        raise InvalidInput("a comparison without 'metrics'", where=str(path))
     return Comparison(path=path, name=Path(name).stem, result=result)
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats as theory
 
 from mindeye_cli.core import stats
-from mindeye_cli.core.shares import IN_PAIRS, pseudo_values, skew_shift, wilson
+from mindeye_cli.core.shares import IN_PAIRS, pseudo_values, skew_shift, tail_shift, wilson
 
 
 def coverage(sample: Callable[[int], np.ndarray], truth: float, n: int, **more: Any) -> float:
@@ -78,16 +78,67 @@ def test_the_longer_tail_reaches_further_by_johnsons_term() -> None:
     assert skew_shift(values) == pytest.approx(wanted)
     assert skew_shift(-values) == pytest.approx(-wanted)
     assert skew_shift(np.ones(5)) == 0
+    # Six steps of it at the ends with 20 images, fewer with more images and towards one half.
+    assert tail_shift(1.0, values) == pytest.approx(6 * (20 / 30) ** 0.25 * wanted)
+    assert tail_shift(0.1, values) == pytest.approx(0.8**10 * tail_shift(1.0, values))
+    assert tail_shift(0.5, values) == 0
 
 
-def test_images_that_lose_against_all_widen_the_lower_limit_alone() -> None:
+@pytest.mark.parametrize(
+    ("n", "targets", "each", "expected"),
+    [
+        (20, 1, 1, (0.95531, 0.99971)),
+        (20, 1, 10, (0.83022, 0.99359)),
+        (100, 1, 99, (0.95721, 0.99749)),
+        (982, 20, 490, (0.98327, 0.9934)),
+    ],
+)
+def test_limits_of_known_losses(
+    n: int, targets: int, each: int, expected: tuple[float, float]
+) -> None:
+    """As the fitted numbers give them; `benchmarks/coverage.py` says how often they hold."""
+    wins = np.ones((n, n))
+    for target in range(targets):
+        wins[np.flatnonzero(np.arange(n) != target)[:each], target] = 0.0
+    assert stats.pair_interval(wins, np.arange(n)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_lost_images_are_counted_as_events_are() -> None:
+    """20 of 982 images by luck alone: Poisson limits of 20, each worth half an image's pairs."""
+    draw = np.random.default_rng(0)
+    wins = np.ones((982, 982))
+    wins[:, :20] = draw.random((982, 20)) < 0.5
+    low, high = stats.pair_interval(wins, np.arange(982))
+    known = theory.chi2.ppf([0.025, 0.975], [40, 42]) / 2
+    np.testing.assert_allclose([1 - low, 1 - high], known[::-1] / 2 / 982, rtol=0.15)
+
+
+def test_images_that_lose_much_widen_the_lower_limit_alone() -> None:
     wins = np.ones((40, 40))
-    wins[:, :2] = 0.0
-    share, error = 0.95, float(theory.sem(pseudo_values(wins, np.arange(40))))
-    plain = wilson(share, error, 40, IN_PAIRS)
+    wins[::2, :2] = 0.0
+    pseudo = pseudo_values(wins, np.arange(40))
+    plain = wilson(float(pseudo.mean()), float(theory.sem(pseudo)), 40, IN_PAIRS)
     low, high = stats.pair_interval(wins, np.arange(40))
     assert low < plain[0]
     assert high == plain[1]
+    # Never further than where each image counts for one and a half.
+    units, t = 60.0, theory.t.ppf(0.975, 39)
+    level = 1 - 2 * theory.norm.sf(t)
+    widest = _wilson(float(pseudo.mean()), units, level)
+    assert low >= widest - 1e-12
+
+
+def _wilson(share: float, units: float, level: float) -> float:
+    """The lower end of Wilson's score interval, by its defining equation."""
+    z = theory.norm.ppf((1 + level) / 2)
+    low, high = 0.0, share
+    for _ in range(60):
+        middle = (low + high) / 2
+        if (share - middle) > z * np.sqrt(middle * (1 - middle) / units):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def test_wilson_limits_of_plain_hits_are_those_of_the_formula() -> None:

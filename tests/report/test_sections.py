@@ -14,9 +14,7 @@ import pytest
 from report.pages import crowded
 from retrieve.study import HOSTILE, build
 
-from mindeye_cli.report.findings import Evaluation
 from mindeye_cli.report.sections.published import read
-from mindeye_cli.report.sections.systems import ranking
 from mindeye_cli.report.verdict import verdict
 
 
@@ -79,31 +77,8 @@ def test_differences_stand_with_their_intervals_and_corrected_p(page: Words, mad
         assert words in part, words
         # Half the noise on every one of 12 images: 2 of 2,001, twice that by Holm, 2 of 2^12.
         assert part.split(words)[1].startswith(" < 0.001 0.002 < 0.001 12 recon/one")
-    assert "mindeye compare" in part and "--metrics pixcorr,psnr --seed 3" in part
+    assert "mindeye compare one two --seed 3 --out compare.json" in part
     assert "(Holm 1979)" in part and "Holm S (1979)" in part
-
-
-def test_two_systems_never_share_a_name(call_cli: Callable, tmp_path: Path) -> None:
-    line = {"difference": -0.25, "ci95": [None, None], "p": None, "n": 7, "direction": "lower"}
-    line |= {"p_holm": None, "better": None, "note": "few subjects"}
-    paths = {"first": "/elsewhere/mine/recon", "second": "/elsewhere/theirs/recon"}
-    pair = {**paths, "metrics": {"swav": line}, "rows": {}, "skipped": {HOSTILE: "not there"}}
-    document = {"schema": "mindeye-comparison", "schema_version": 1, "comparisons": [pair]}
-    (tmp_path / "c.json").write_text(json.dumps(document))
-    out = tmp_path / "page" / "p.html"
-    assert call_cli("report", tmp_path / "c.json", "--out", out).code == 0
-    text = Words(out.read_text()).text
-    assert "/elsewhere/mine/recon against /elsewhere/theirs/recon" in text
-    assert "This page shows 1 comparison." in text
-    assert "SwAV ↓ −0.250 – – – 7 –" in text and "Over all rows: few subjects." in text
-    assert f"{HOSTILE} not there" in text.replace(" :", "")
-
-
-def test_other_versions_of_a_comparison_are_refused(call_cli: Callable, tmp_path: Path) -> None:
-    old = {"schema": "mindeye-comparison", "schema_version": 0, "comparisons": []}
-    (tmp_path / "c.json").write_text(json.dumps(old))
-    done = call_cli("report", tmp_path / "c.json", "--out", tmp_path / "p.html")
-    assert done.code == 3 and "c.json" in done.stderr and "version 1" in done.stderr
 
 
 def test_panel_shows_tables_and_what_was_not_measured(page: Words) -> None:
@@ -167,32 +142,6 @@ def test_pictures_of_nsd_come_with_its_agreement(
     reminder = "has agreed to its data access agreement"
     assert reminder in Words(out.read_text(encoding="utf-8")).text
     assert reminder not in made.read_text(encoding="utf-8")
-
-
-def evaluation(name: str, **metrics: list[float | None]) -> Evaluation:
-    lines = {}
-    for key, each in metrics.items():
-        known = [v for v in each if v is not None]
-        lines[key] = {"value": sum(known) / len(known), "per_image": each, "direction": "higher"}
-    ids = [f"{k}" for k in range(3)]
-    scores = {"ids": ids, "metrics": lines}
-    return Evaluation(name=name, path=Path(name), scores=scores, manifest=None)
-
-
-def test_systems_are_ranked_only_by_what_all_have_on_the_same_pictures() -> None:
-    honest = evaluation("honest", pixcorr=[0.4, 0.5, 0.6], ssim=[0.3, 0.3, 0.3])
-    # Constant pictures but one: its mean over the one is the higher, and says nothing.
-    lazy = evaluation("lazy", pixcorr=[None, None, 0.9], ssim=[0.2, 0.2, 0.2])
-    assert [(item.name, rank) for item, rank in ranking([lazy, honest])] == [
-        ("honest", 1.0),
-        ("lazy", 2.0),
-    ]
-    # A constant stimulus is constant for all.
-    one = evaluation("one", pixcorr=[None, 0.5, 0.6], ssim=[0.2, 0.2, 0.2])
-    two = evaluation("two", pixcorr=[None, 0.8, 0.9], ssim=[0.3, 0.3, 0.3])
-    three = evaluation("three", pixcorr=[None, 0.7, 0.7], ssim=[0.5, 0.5, 0.5])
-    ranks = {item.name: rank for item, rank in ranking([one, two, three])}
-    assert ranks == {"one": 3.0, "two": 1.5, "three": 1.5}
 
 
 def test_verdict_needs_the_whole_interval_beyond_the_hardest_control() -> None:

@@ -65,3 +65,25 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_forked_child_has_helpers_of_its_own() -> None:
     done = subprocess.run([sys.executable, "-c", FORK], timeout=60, check=False)
     assert done.returncode == 0
+
+
+ENDING = """
+import threading, time
+import numpy as np
+from mindeye_store.backends import gather as module
+module._processors = lambda: 4
+values = np.arange(32 * 2**20, dtype=np.uint8).reshape(32, 2**20)
+rows = np.arange(31, -1, -1)
+def late():
+    threading.main_thread().join()
+    time.sleep(0.3)
+    print(np.array_equal(module.gather(values, rows), values[::-1]))
+threading.Thread(target=late).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_still_reads() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "True\n", done.stderr

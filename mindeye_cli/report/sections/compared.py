@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,37 @@ def build(findings: Findings, context: Context) -> Section | None:
     found = findings.of(Comparison)
     if not found:
         return None
+    names = named(findings, context)
     blocks: list[Block] = []
     for item in found:
-        for comparison in item.result["comparisons"]:
-            blocks += _pair(comparison, _names(comparison, findings, context))
+        first, *others = (names[Path(path)] for path in item.result["systems"])
+        for other, comparison in zip(others, item.result["comparisons"], strict=True):
+            blocks += _pair(comparison, {"first": first, "second": other})
     return Section(key="compared", title="Differences between systems", blocks=tuple(blocks))
 
 
-def _names(comparison: Json, findings: Findings, context: Context) -> dict[str, str]:
-    """Both systems as the rest of the page calls them; never one name for two."""
+def named(findings: Findings, context: Context) -> dict[Path, str]:
+    """Compared systems as the rest of the page calls them, else by the end of their paths.
+
+    The end is as long as it must be to tell them apart: no name stands for two systems.
+    """
     here = {item.path.resolve(): item.name for item in findings.of(Evaluation)}
-    given = {key: str(comparison[key]) for key in ("first", "second")}
-    names = {k: here.get(Path(path).resolve(), context.short(path)) for k, path in given.items()}
-    return names if len(set(names.values())) == len(names) else given
+    given = [Path(p) for item in findings.of(Comparison) for p in item.result["systems"]]
+    choices = {
+        path: [here[path]]
+        if path in here
+        else [context.short(path), *("/".join(path.parts[-k:]) for k in range(2, len(path.parts)))]
+        for path in given
+    }
+    names = {path: choice[0] for path, choice in choices.items()}
+    for _ in range(max((len(choice) for choice in choices.values()), default=0)):
+        used = Counter(
+            [*names.values(), *(name for path, name in here.items() if path not in names)]
+        )
+        for path, choice in choices.items():
+            if used[names[path]] > 1 and len(choice) > 1:
+                names[path] = choice.pop(1)
+    return names
 
 
 def _pair(comparison: Json, names: dict[str, str]) -> list[Block]:
@@ -55,8 +74,9 @@ def _pair(comparison: Json, names: dict[str, str]) -> list[Block]:
     table = Table(
         label=title,
         caption=f"Score of {names['first']} less that of {names['second']}, of the same images;"
-        " 95 % interval over images below each difference. A system is better where Holm's p, over"
-        " all metrics and all pairs of one command, is below .05.",
+        " 95 % interval below each difference. A system is better where Holm's p, over all metrics"
+        f" and all pairs of one command{' (rows: over all of those too)' if rows else ''}, is below"
+        " .05.",
         columns=COLUMNS,
         groups=tuple(groups),
     )

@@ -40,9 +40,17 @@ AREAS = (
 
 COMPARED = (
     "Systems were compared image by image: intervals and two-sided p values of the mean difference"
-    " come from the bootstrap-t over images (Efron & Tibshirani 1993), of two-way identification"
-    " from the jackknife's pseudo-values; p values are corrected over metrics and pairs of systems"
-    " (Holm 1979)."
+    " come from the bootstrap-t over images (Efron & Tibshirani 1993; Student's t below eight"
+    " images), for two-way identification over the jackknife's pseudo-values (Efron & Stein 1981);"
+    " from eight subjects on, subjects and images are resampled together (expanded percentile"
+    " bootstrap, Hesterberg 2015). p values are corrected over metrics and pairs of systems, those"
+    " of single subjects or seeds over these too (Holm 1979)."
+)
+
+
+RESAMPLED = (
+    "Fractions of the way to the ceiling and bottleneck curves have the expanded percentile"
+    " bootstrap (Hesterberg 2015)."
 )
 
 
@@ -70,7 +78,9 @@ def cited(findings: Findings, *, nsd: bool) -> tuple[str, ...]:
     if findings.of(Evaluation):
         keys |= {"student", "wilson", "jackknife", "skewness", "diffuser", "bits", "spurious"}
     if findings.of(Comparison):
-        keys |= {"student", "jackknife", "holm"}
+        keys |= {"student", "jackknife", "bootstrap", "holm"}
+    if _resampled(findings):
+        keys |= {"bootstrap"}
     if findings.of(Explanation):
         keys |= {"path", "expected", "wild"}
     keys |= {key for key, work in works.items() if used & set(work.get("metrics", ()))}
@@ -123,15 +133,25 @@ def _images(findings: Findings) -> str:
     published = "Ozcelik & VanRullen 2023" if protocol == "brain-diffuser" else "Scotti et al. 2023"
     draws = scores.get("bootstrap", {}).get("draws")
     resamples = f"{draws:,} resamples" if isinstance(draws, int) else "resamples"
+    more = f" {RESAMPLED}" if _resampled(findings) else ""
     return (
         f"Reconstructions of {' and '.join(map(str, counts))} images were scored by {names}, with"
         f" the {protocol} protocol ({published}): pictures resized bilinearly without antialiasing,"
         " two-way identification by Pearson correlation with strict inequality. Intervals (95 %)"
-        f" are over images: the bootstrap-t with {resamples} (Efron & Tibshirani 1993) for means;"
+        f" are over images: the bootstrap-t with {resamples} (Efron & Tibshirani 1993; Student's t"
+        " below eight images) for means;"
         " Wilson's limits (1927) for shares; the same for two-way identification, with the number"
         " of independent images that the jackknife gives (Efron & Stein 1981) and the longer tail"
-        " moved out by the skewness over images (Johnson 1978). The permuted control pairs"
+        f" moved out by the skewness over images (Johnson 1978).{more} The permuted control pairs"
         " reconstructions and stimuli at random 1,000 times; controls that share the generator"
         " separate what it does by itself from what the brain adds (Mayo et al. 2024; Shirakawa et"
         " al. 2024)."
     )
+
+
+def _resampled(findings: Findings) -> bool:
+    """Whether the page shows intervals that are percentiles of resampled scores."""
+    sheets = [item.scores for item in findings.of(Evaluation)]
+    lines = [line for scores in sheets for line in scores["metrics"].values()]
+    curves = [scores.get("panel") or {} for scores in sheets]
+    return any(line.get("fraction") for line in lines) or any("bottleneck" in c for c in curves)

@@ -90,10 +90,9 @@ def _explain(item: Explanation, context: Context) -> str:
 
 
 def _compare(item: Comparison, where: str, context: Context) -> str:
-    pairs = item.result["comparisons"]
-    systems = [context.short(str(p)) for p in (pairs[0]["first"], *(c["second"] for c in pairs))]
-    options = ["--metrics", ",".join(pairs[0]["metrics"])]
-    options += ["--seed", str(item.result["seed"])] if item.result.get("seed") else []
+    systems = [context.short(path) for path in item.result["systems"]]
+    asked = item.result["asked"]
+    options = [w for key, value in asked.items() if value for w in (f"--{key}", str(value))]
     return _line("mindeye", "compare", *systems, *options, "--out", where)
 
 

@@ -12,8 +12,8 @@ from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Evaluation, Findings
 from mindeye_cli.report.names import metric
 from mindeye_cli.report.numbers import DASH, number
+from mindeye_cli.report.ranking import subject, system
 from mindeye_cli.report.sections import origin
-from mindeye_cli.report.sections.systems import subject, system
 
 FILE = Path(__file__).parent.parent / "published.toml"
 COLUMNS = ("pixcorr", "ssim", "alexnet2", "alexnet5", "inception", "clip", "effnet", "swav")

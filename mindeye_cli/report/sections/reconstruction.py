@@ -22,8 +22,9 @@ from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Evaluation, Findings
 from mindeye_cli.report.names import areas, around, controls_of, meaning, metric
 from mindeye_cli.report.numbers import number, span
+from mindeye_cli.report.ranking import subject
 from mindeye_cli.report.sections.gallery import candidates, gallery
-from mindeye_cli.report.sections.systems import metric_forest, subject
+from mindeye_cli.report.sections.systems import metric_forest
 
 CAPTION = (
     "Every score with its 95 % interval over images, beside its controls (interval or 95 % range"

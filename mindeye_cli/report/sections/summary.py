@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from mindeye_cli.report.blocks import Block, Card, Cards, Note, Section, Text
@@ -17,9 +17,9 @@ from mindeye_cli.report.findings import (
 )
 from mindeye_cli.report.names import HEADLINES, around, metric
 from mindeye_cli.report.numbers import number, percent, span
+from mindeye_cli.report.ranking import comparable, ranking, subject
 from mindeye_cli.report.sections import origin
 from mindeye_cli.report.sections.retrieval import TITLES
-from mindeye_cli.report.sections.systems import comparable, ranking, subject
 from mindeye_cli.report.verdict import RULE, verdict
 
 SCORES = 4
@@ -45,7 +45,8 @@ def what(findings: Findings) -> str:
     parts = []
     if scored:
         images = len({i for item in scored for i in item.scores["ids"]})
-        names = _listed([item.name for item in scored])
+        names = ", ".join(item.name for item in scored[:LISTED])
+        names += ", …" if len(scored) > LISTED else ""
         parts.append(
             f"{_count(len(scored), 'reconstruction')} ({names}) of {_count(images, 'image')}"
         )
@@ -79,7 +80,7 @@ def warnings(findings: Findings) -> list[tuple[str, str]]:
         for code, text in _of_evaluation(item):
             told.setdefault((code, text), []).append(item.name)
     found = [
-        (_listed(names) + (f": {code}" if code else ""), text)
+        (", ".join(names) + (f": {code}" if code else ""), text)
         for (code, text), names in told.items()
     ]
     groups = comparable(findings.of(Evaluation))
@@ -106,10 +107,6 @@ def _of_evaluation(item: Evaluation) -> Iterator[tuple[str, str]]:
             whole = line["n"] + line["undefined"]
             text = f"{metric(name)} is undefined for {line['undefined']} of {whole} pictures"
             yield "", f"{text} (constant pictures); they are left out."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
 
 
 def _count(n: int, noun: str) -> str:

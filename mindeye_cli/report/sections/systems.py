@@ -1,15 +1,12 @@
-"""Several systems side by side: the table in a stated order, intervals by metric, and pictures.
-
-Systems are ranked only among those that reconstructed the same images against the same stimuli.
-"""
+"""Several systems side by side: the table in a stated order, intervals by metric, and pictures."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from mindeye_cli.report.blocks import (
     Block,
@@ -27,6 +24,7 @@ from mindeye_cli.report.context import Context
 from mindeye_cli.report.findings import Evaluation, Findings
 from mindeye_cli.report.names import areas, around, controls_of, metric
 from mindeye_cli.report.numbers import number, span
+from mindeye_cli.report.ranking import comparable, ranked_by, ranking, subject, system
 from mindeye_cli.report.sections.gallery import side_by_side
 
 RULE = (
@@ -55,67 +53,6 @@ def build(findings: Findings, context: Context) -> Section | None:
     return Section(key="systems", title="Systems side by side", blocks=tuple(blocks))
 
 
-def comparable(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
-    """Evaluations of the same images in groups, larger groups first."""
-    groups: dict[Any, list[Evaluation]] = {}
-    for item in evaluations:
-        stimuli = item.scores.get("inputs", {}).get("stimuli")
-        key = (stimuli, tuple(sorted(item.scores["ids"])))
-        groups.setdefault(key, []).append(item)
-    return sorted(groups.values(), key=len, reverse=True)
-
-
-def subject(item: Evaluation) -> str:
-    """Whose brain it is; empty for other people's pictures."""
-    return str((item.manifest or {}).get("subject") or "")
-
-
-def system(item: Evaluation) -> str:
-    """The name of what made it: the folder's, without the part that names the subject."""
-    parts = [part for part in item.name.split("/") if part != subject(item)]
-    return "/".join(parts) or item.name
-
-
-def ranking(group: Sequence[Evaluation]) -> list[tuple[Evaluation, float]]:
-    """Evaluations with the mean rank of their system, best first.
-
-    Returns
-    -------
-    list of (evaluation, mean rank)
-        NaN where there is no common metric.
-    """
-    common = [
-        name
-        for name in group[0].scores["metrics"]
-        if len({scored(item, name) for item in group}) == 1 and scored(group[0], name)
-    ]
-    ranks: dict[str, list[float]] = {system(item): [] for item in group}
-    for one in dict.fromkeys(subject(item) for item in group):
-        mine = [item for item in group if subject(item) == one]
-        for name in common:
-            lines = [item.scores["metrics"][name] for item in mine]
-            sign = -1.0 if lines[0]["direction"] == "higher" else 1.0
-            places = rankdata([sign * line["value"] for line in lines])
-            for item, place in zip(mine, places, strict=True):
-                ranks[system(item)].append(float(place))
-    mean = {name: float(np.mean(r)) if r else float("nan") for name, r in ranks.items()}
-    order = sorted(group, key=lambda item: (mean[system(item)], system(item), subject(item)))
-    return [(item, mean[system(item)]) for item in order]
-
-
-def scored(item: Evaluation, name: str) -> frozenset[str]:
-    """Ids of the pictures for which a metric is defined.
-
-    Constant pictures have no correlation; the mean over the others says nothing of a system that
-    drew many of them.
-    """
-    line = item.scores["metrics"].get(name, {})
-    if line.get("value") is None:
-        return frozenset()
-    each = zip(item.scores["ids"], line["per_image"], strict=True)
-    return frozenset(key for key, value in each if value is not None)
-
-
 def leaderboard(ranked: Sequence[tuple[Evaluation, float]]) -> Table:
     """One row a system and subject, then means over subjects, then the controls."""
     items = [item for item, _ in ranked]
@@ -124,13 +61,17 @@ def leaderboard(ranked: Sequence[tuple[Evaluation, float]]) -> Table:
     for item, rank in ranked:
         cells = [_cell(item.scores["metrics"].get(name)) for name in names]
         one = ", ".join(filter(None, (subject(item), areas(item.manifest or {}))))
-        rows.append(Row(system(item), (Cell(number(rank, "rank")), *cells), sub=one))
+        place = number(rank if math.isfinite(rank) else None, "rank")
+        rows.append(Row(system(item), (Cell(place), *cells), sub=one))
     groups = [Group("Systems", tuple(rows)), *_means(items, names), *_controls(items, names)]
     n = items[0].scores.get("n", len(items[0].scores["ids"]))
+    known = ranked_by(items)
+    without = [metric(name) for name in names if name not in known]
+    left_out = f" Without a place in the order: {', '.join(without)}." if without else ""
     return Table(
         label="systems",
         caption=f"{n} pictures a system; 95 % interval over images below each value."
-        f" An arrow shows the better direction. {RULE}",
+        f" An arrow shows the better direction. {RULE}{left_out}",
         columns=("system", "mean rank", *(_head(name, items) for name in names)),
         groups=tuple(groups),
     )

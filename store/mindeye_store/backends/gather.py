@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -34,12 +35,17 @@ def gather(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return values.take(rows, axis=0, out=found, mode="clip")
     ends = [len(rows) * k // threads for k in range(threads + 1)]
     own, *others = map(slice, ends[:-1], ends[1:])
-    pool = _pool()
-    # `clip` writes into `out` itself; the other modes fill a buffer first.
-    given = [pool.submit(values.take, rows[part], 0, found[part], "clip") for part in others]
+    given = []
+    for part in others:
+        # `clip` writes into `out` itself; the other modes fill a buffer first.
+        work = partial(values.take, rows[part], axis=0, out=found[part], mode="clip")
+        try:
+            given.append(_pool().submit(work))
+        except RuntimeError:  # the interpreter is ending, and takes no work for other threads
+            work()
     values.take(rows[own], axis=0, out=found[own], mode="clip")
-    for part in given:
-        part.result()
+    for done in given:
+        done.result()
     return found
 
 
