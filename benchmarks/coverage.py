@@ -8,7 +8,8 @@ interval that reaches 1; the lines just below it show what the interval is worth
 compare two systems of equal quality that differ in their noise alone, 200 pairs a line. In
 `uneven` lines some images are much harder than others: the noise of an image is lognormal.
 `--held-out` draws other decoders than those on which the numbers in `core/shares.py` were fitted,
-and NSD's 982 images (a fifth of the experiments), and tells how often the truth was below and above.
+and NSD's 982 images (a fifth of the experiments). It tells how often the truth was below and
+above.
 """
 
 from __future__ import annotations
