@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-import scipy.stats
 from prepare.nsd_fixture import TinyNsd, write_tiny_nsd
 from prepare.nsd_surface import (
     PER_SESSION,
@@ -22,13 +20,13 @@ from prepare.nsd_surface import (
     write_mgh,
     write_surface,
 )
+from prepare.nsd_surface_oracle import options, oracle, read, stored, values, whole
 
 from mindeye_cli.core.rois import resolve
-from mindeye_cli.prepare.nsd.check import NsdOptions, check
-from mindeye_cli.prepare.nsd.layout import NsdLayout
-from mindeye_cli.prepare.nsd.run import describe_nsd, prepare_nsd
+from mindeye_cli.prepare.nsd.check import check
+from mindeye_cli.prepare.nsd.run import describe_nsd
 from mindeye_cli.prepare.nsd.volumes import indices
-from mindeye_store import InvalidInput, MindeyeError, MissingResource, Subject, open_store
+from mindeye_store import InvalidInput, MindeyeError, MissingResource
 
 
 @pytest.fixture(scope="module")
@@ -42,44 +40,6 @@ def copy(made: Surface, tmp_path: Path) -> Surface:
     shutil.copytree(made.data.root, tmp_path / "nsd")
     data = TinyNsd(tmp_path / "nsd", n_sessions=2, order=made.data.order)
     return Surface(data, made.space, made.counts, made.labels, made.betas)
-
-
-def options(made: Surface, store: Path = Path("unused"), **changes: Any) -> NsdOptions:
-    layout = NsdLayout(root=made.data.root, subject=1, volume_space=made.space)
-    return NsdOptions(layout=layout, store=store, **changes)
-
-
-def stored(made: Surface, store: Path, **changes: Any) -> Subject:
-    prepare_nsd(options(made, store, **changes))
-    return open_store(store).subject("subj01")
-
-
-def read(subject: Subject) -> np.ndarray:
-    return subject.voxels.read(np.arange(len(subject.voxels)))
-
-
-def values(path: Path) -> np.ndarray:
-    """What nibabel reads; it leaves closing to whoever opens."""
-    data = path.read_bytes()
-    data = gzip.decompress(data) if path.suffix == ".mgz" else data
-    image = nibabel.MGHImage.from_bytes(data)
-    return image.get_fdata()[:, 0, 0]
-
-
-def whole(made: Surface, name: str) -> np.ndarray:
-    """Labels of both hemispheres, read with nibabel."""
-    paths = [made.label_folder / f"{side}.{name}.mgz" for side in SIDES]
-    return np.concatenate([values(path) for path in paths])
-
-
-def oracle(made: Surface, taken: np.ndarray) -> np.ndarray:
-    parts = []
-    for session in (1, 2):
-        paths = [made.beta_folder / f"{side}.betas_session{session:02d}.mgh" for side in SIDES]
-        betas = np.concatenate([values(path) for path in paths])[taken].T
-        test = made.data.is_test[(session - 1) * PER_SESSION : session * PER_SESSION]
-        parts.append(scipy.stats.zmap(betas, betas[~test], axis=0, ddof=0))
-    return np.concatenate(parts)
 
 
 def test_vertices_of_both_hemispheres_left_first(made: Surface, tmp_path: Path) -> None:

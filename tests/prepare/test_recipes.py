@@ -2,98 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
-import nibabel
 import numpy as np
 import pytest
-import scipy.io
-import scipy.stats
-from PIL import Image
-from prepare import lab as labs
+from prepare.recipes import RECIPES, Expected, check, picture, run, volume
 
-from mindeye_cli.prepare.arrays.run import ArraysOptions, prepare_arrays
-from mindeye_store import Subject, open_store
-
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
-RECIPES = {
-    title.split(",")[0]: (script, command)
-    for title, script, command in re.findall(
-        r"^## ([^\n]+)\n.*?^```python\n(.*?)^```.*?^```bash\n(.*?)^```", PAGE, re.M | re.S
-    )
-}
-
-
-@dataclass
-class Expected:
-    """What the store should hold."""
-
-    values: np.ndarray  # (N, V), before any z-score
-    image: list[str]  # by trial
-    test: np.ndarray  # bool (N,)
-    session: np.ndarray
-    areas: dict[str, np.ndarray]  # bool (V,)
-    ijk: np.ndarray | None = None
+from mindeye_store import open_store
 
 
 @pytest.fixture
 def random() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-def run(title: str, folder: Path, call_cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a recipe's script and its command that prepares."""
-    script, commands = RECIPES[title]
-    (folder / "recipe.py").write_text(script)
-    warnings = ["-W", "error", "-W", "ignore::DeprecationWarning"]
-    done = subprocess.run(
-        [sys.executable, *warnings, "recipe.py"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    monkeypatch.chdir(folder)
-    line = commands.splitlines()[0].split()
-    assert line[:3] == ["mindeye", "prepare", "arrays"]
-    result = call_cli(*line[1:], "--max-invalid", "0.5")
-    assert result.code == 0, result.stderr
-
-
-def check(subject: Subject, expected: Expected, ids: list[str]) -> None:
-    """Values z-scored by scipy, pictures, splits, sessions and areas."""
-    wanted = np.empty_like(expected.values, dtype=np.float64)
-    for number in np.unique(expected.session):
-        mine = expected.session == number
-        fitted = mine & ~expected.test if not expected.test.all() else mine
-        wanted[mine] = scipy.stats.zmap(expected.values[mine], expected.values[fitted], axis=0)
-    found = subject.voxels.read(np.arange(len(subject.voxels)))
-    np.testing.assert_allclose(found, wanted, atol=1e-3)
-    assert [ids[k] for k in subject.image_index] == expected.image
-    assert np.array_equal(subject.split == 1, expected.test)
-    assert np.array_equal(subject.session, expected.session)
-    for name, members in expected.areas.items():
-        assert np.array_equal(subject.rois[name].labels > 0, members), name
-    if expected.ijk is not None:
-        assert np.array_equal(subject.ijk, expected.ijk)
-
-
-def picture(path: Path, random: np.random.Generator, side: int = 8) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
-
-
-def volume(path: Path, values: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(values, labs.AFFINE), path)
 
 
 def things(folder: Path, random: np.random.Generator) -> Expected:
@@ -251,96 +174,6 @@ def test_a_dataset_of_its_own(
     run(title, tmp_path, call_cli, monkeypatch)
     opened = open_store(tmp_path / store)
     check(opened.subject(name), expected, list(opened.images.ids))
-
-
-@pytest.fixture
-def trained(tmp_path: Path) -> labs.Lab:
-    """The store that the further test sets of NSD take their voxels from."""
-    lab = labs.make_lab()
-    labs.write_nifti(tmp_path / "core", lab)
-    options = ArraysOptions(
-        folder=tmp_path / "core", store=tmp_path / "store.zarr", subject="subj01"
-    )
-    prepare_arrays(options)
-    return lab
-
-
-def further(folder: Path, name: str, n: int, random: np.random.Generator) -> np.ndarray:
-    """Betas as NSD distributes them, int16 at 300 times percent, (N, Z, Y, X) to h5py."""
-    place = f"nsd{name}betas_fithrf_GLMdenoise_RR"
-    path = folder / f"nsddata_betas/ppdata/subj01/func1pt8mm/{place}/betas_nsd{name}.hdf5"
-    path.parent.mkdir(parents=True)
-    stored = random.integers(-900, 900, (n, *labs.SHAPE[::-1]), dtype=np.int16)
-    with h5py.File(path, "w") as file:
-        file["betas"] = stored
-    return stored
-
-
-def test_nsd_synthetic(
-    tmp_path: Path,
-    trained: labs.Lab,
-    random: np.random.Generator,
-    call_cli: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    order = random.permutation(np.resize(np.arange(7), 16))
-    stored = further(tmp_path, "synthetic", 16, random)
-    stimuli = tmp_path / "nsddata_stimuli/stimuli/nsdsynthetic"
-    stimuli.mkdir(parents=True)
-    pixels = random.integers(0, 256, (7, 8, 12, 3), dtype=np.uint8)
-    for name, part in (("stimuli", pixels[:4]), ("colorstimuli_subj01", pixels[4:])):
-        with h5py.File(stimuli / f"nsdsynthetic_{name}.hdf5", "w") as file:
-            file["imgBrick"] = part
-    design = tmp_path / "nsddata/experiments/nsdsynthetic"
-    design.mkdir(parents=True)
-    scipy.io.savemat(design / "nsdsynthetic_expdesign.mat", {"masterordering": order[None] + 1})
-    run("NSD-synthetic", tmp_path, call_cli, monkeypatch)
-    opened = open_store(tmp_path / "synthetic.zarr")
-    values = np.transpose(stored, (3, 2, 1, 0))[trained.mask].T / 300
-    ids = [f"synthetic:{k}" for k in order]
-    every = np.ones(16, dtype=bool)
-    expected = Expected(values, ids, every, np.ones(16), {}, np.argwhere(trained.mask))
-    check(opened.subject("subj01"), expected, list(opened.images.ids))
-    first = opened.images.read(np.array([0]))[0]
-    assert first.shape == (425, 425, 3)
-    squared = 255 * (first.astype(float) / 255) ** 2
-    assert abs(squared.mean() - pixels[order[0]][:, 2:10].mean()) < 12
-
-
-def test_nsd_imagery(
-    tmp_path: Path,
-    trained: labs.Lab,
-    random: np.random.Generator,
-    call_cli: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Three runs of pictures that were seen, among nine others; two events a run and column."""
-    matrices = np.empty(12, dtype=object)
-    image, keep = [], []
-    for run_index in range(12):
-        attention = run_index in (1, 4, 7)
-        events = 24 if attention else 12
-        used = np.sort(random.choice(40, 12 if attention else 6, replace=False))
-        matrix = np.zeros((60, 40))
-        cue = random.permutation(np.resize(np.arange(len(used)), events))
-        matrix[np.sort(random.choice(60, events, replace=False)), used[cue]] = 1
-        matrices[run_index] = matrix
-        seen = run_index in (0, 3, 6)
-        keep += [seen] * events
-        if seen:
-            image += [f"{'ABC'[run_index // 3]}{k + 1}.png" for k in cue]
-    stored = further(tmp_path, "imagery", len(keep), random)
-    design = tmp_path / "nsddata/experiments/nsdimagery"
-    design.mkdir(parents=True)
-    scipy.io.savemat(design / "designmatrixGLMsingle.mat", {"design": matrices[None]})
-    for name in set(image):
-        picture(tmp_path / "pictures" / name, random)
-    run("NSD-Imagery", tmp_path, call_cli, monkeypatch)
-    values = np.transpose(stored[np.array(keep)], (3, 2, 1, 0))[trained.mask].T / 300
-    every = np.ones(len(image), dtype=bool)
-    expected = Expected(values, image, every, np.ones(len(image)), {})
-    opened = open_store(tmp_path / "imagery.zarr")
-    check(opened.subject("subj01"), expected, list(opened.images.ids))
 
 
 def test_every_recipe_is_tested() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,7 @@ from sae.conftest import SPACE, Study, mindeye, settings
 
 from mindeye_cli.core import trials
 from mindeye_cli.core.runs import read_run
-from mindeye_cli.core.significance import fdr, two_sided
-from mindeye_cli.models.run_model import load_run
-from mindeye_cli.sae.encoder import fit_encoder
 from mindeye_cli.sae.opened import open_sae, space_vectors
-from mindeye_cli.sae.synth import RealResponses
 from mindeye_store import open_store
 
 KEYS = {"r2", "l0", "dead", "stability"}
@@ -160,92 +155,6 @@ def test_query_by_words_tells_areas(study: Study) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_maps_are_those_of_the_encoding_model(study: Study, tmp_path: Path) -> None:
-    sae = open_sae(study.sae)
-    number = max(sae.atoms, key=lambda atom: atom["frequency"])["atom"]
-    file = tmp_path / "maps.npz"
-    result = mindeye("sae", "map", study.store, study.sae, f"atom:{number}", "--out", file)
-    assert result["maps"][0]["atoms"] == [number] and result["outputs"] == [str(file)]
-    fitted = fit_encoder(open_store(study.store), sae, None, "codes")
-    with np.load(file, allow_pickle=False) as maps:
-        change = fitted.model.weight.numpy()[number] * sae.atoms[number]["peak"]
-        np.testing.assert_allclose(maps["change"][0], change, rtol=1e-4, atol=1e-6)
-        assert maps["q"].shape == maps["z"].shape and maps["ijk"].shape[1] == 3
-
-
-def test_z_of_a_map_is_that_of_permuted_rows(study: Study) -> None:
-    """Refit on permuted image rows at the same alphas: mean 0, and the spread that z divides by."""
-    fitted = fit_encoder(open_store(study.store), open_sae(study.sae), None, "codes")
-    contrast = np.eye(fitted.features.shape[1], dtype=np.float32)[:1]
-    change, z = fitted.maps(contrast)
-    weights = fitted.trials.counts / fitted.trials.counts.mean()
-    basis, draw = fitted.model.basis, np.random.default_rng(0)
-    x = (fitted.features - basis.mean.numpy()) * weights[:, None]
-    alpha = fitted.model.alpha.numpy()
-    voxels = np.arange(0, len(alpha), 40)
-    hat = [
-        x
-        @ basis.vectors.numpy()
-        @ np.diag(1 / (basis.values.numpy() + basis.alpha_unit * alpha[v]))
-        @ (basis.vectors.numpy().T @ contrast[0])
-        for v in voxels
-    ]
-    null = np.array(
-        [
-            [h @ fitted.responses[order, v] for h, v in zip(hat, voxels, strict=True)]
-            for order in (draw.permutation(len(x)) for _ in range(400))
-        ]
-    )
-    spread = change[0, voxels] / z[0, voxels]
-    assert np.median(np.abs(null.std(axis=0) / spread - 1)) < 0.06
-    q = fdr(two_sided(null[:1] / spread))
-    assert (q < 0.05).mean() < 0.2
-
-
-def test_fdr_equals_scipy() -> None:
-    from scipy.stats import false_discovery_control
-
-    p = np.random.default_rng(0).random((3, 50)) ** 2
-    np.testing.assert_allclose(fdr(p), false_discovery_control(p, axis=1), rtol=1e-5)
-
-
-def test_synth_keeps_to_the_prior_and_is_decoded_back(study: Study, tmp_path: Path) -> None:
-    store, file = open_store(study.store), tmp_path / "patterns.npy"
-    result = mindeye(
-        "sae",
-        "synth",
-        study.store,
-        study.sae,
-        "--brain",
-        study.brain,
-        "--rank",
-        20,
-        "--pool",
-        20,
-        "--out",
-        file,
-    )
-    assert result["n"] == 40 and result["pool"] == 20 and result["top1"] > 5 * result["chance"]
-    subject = store.subject("subj01")
-    real = trials.average_trials(subject, trials.training_trials(store, subject))
-    centred = np.load(file).astype(np.float64) - real.mean(axis=0, dtype=np.float64)
-    lengths = np.linalg.norm(real - real.mean(axis=0), axis=1)
-    np.testing.assert_allclose(np.linalg.norm(centred, axis=1), np.median(lengths), rtol=1e-4)
-    right = np.linalg.svd(real - real.mean(axis=0), full_matrices=False)[2][:20]
-    np.testing.assert_allclose(centred @ right.T @ right, centred, atol=1e-3)
-    assert result["distance"]["pattern"] < 1.5 * result["distance"]["real_p95"]
-    one = mindeye("sae", "synth", study.store, study.sae, "a red face", "--brain", study.brain)
-    assert one["n"] == 1 and one["mean_rank"] >= 1
-
-
-def test_the_prior_of_few_voxels_equals_that_of_many() -> None:
-    rows = np.random.default_rng(0).standard_normal((30, 12)).astype(np.float32)
-    tall = RealResponses.of(rows, 3).near(rows[:5])
-    wide = RealResponses.of(np.concatenate([rows, np.zeros((30, 40), np.float32)], axis=1), 3)
-    padded = np.concatenate([rows[:5], np.zeros((5, 40), np.float32)], axis=1)
-    np.testing.assert_allclose(wide.near(padded)[:, :12], tall, atol=1e-4)
-
-
 def test_clamping_an_atom_raises_it_in_what_is_retrieved(study: Study) -> None:
     sae = open_sae(study.sae)
     stable = sorted(sae.atoms, key=lambda atom: -(atom["stability"] or 0))[:3]
@@ -309,75 +218,6 @@ def test_clamp_draws_before_and_after(study: Study, tmp_path: Path, call_cli: Ca
     assert np.abs(columns[1] - columns[2]).mean() > 1
     wrong = call_cli(*command, "--decoder", "kandinsky-2.2", "--pictures", tmp_path / "x.png")
     assert wrong.code == 2 and space in wrong.stderr
-
-
-def test_other_commands_refuse_an_autoencoder(study: Study, call_cli: Callable) -> None:
-    for command in (
-        ("retrieve", "pool", study.store, study.sae),
-        ("predict", study.sae, "--store", study.store, "--split", "test", "--out", "x.npz"),
-    ):
-        done = call_cli(*command)
-        assert done.code == 3 and "sae run" in done.stderr, done.stderr
-    with pytest.raises(Exception, match="predicts nothing"):
-        load_run(study.sae)
-
-
-def test_bad_input_is_one_line_with_its_code(
-    study: Study, call_cli: Callable, tmp_path: Path
-) -> None:
-    base, brain = (study.store, study.sae), ("--brain", study.brain)
-    cases = [
-        (("query", *base, "a unicorn", *brain), 2, "unicorn"),
-        (("query", *base, "atom:999", *brain), 2, "0 to 23"),
-        (("query", *base, "image:none", *brain), 4, "none"),
-        (("query", *base, "./nowhere", *brain), 4, "nowhere"),
-        (("query", *base, " ", *brain), 2, "nothing is asked"),
-        (("query", *base, "face", "--brain", study.sae), 3, "decodes no embedding"),
-        (("query", study.store, study.brain, "face", *brain), 3, "not an autoencoder"),
-        (("clamp", *base, "x", *brain), 2, "no atom 'x'"),
-        (("clamp", *base, "1", *brain, "--to", "-1"), 2, "--to"),
-        (("clamp", *base, "1", *brain, "--decoder", "scene"), 2, "--pictures"),
-        (("synth", *base, *brain, "--rank", "0"), 2, "--rank"),
-        (("show", *base, "--sort", "size"), 2, "--sort"),
-        (("train", study.store, tmp_path / "r"), 2, "--space"),
-        (("train", study.store, tmp_path / "r", "--space", "array:none"), 4, "array:none"),
-        (("train", study.store, tmp_path / "r", "--from", "brain"), 2, "--subject"),
-        (("train", study.store, tmp_path / "r", "--from", "mind"), 2, "--from"),
-        (
-            ("train", study.store, tmp_path / "r", "--space", SPACE, "--set", "model.kk=3"),
-            2,
-            "model.k",
-        ),
-        (("train", study.store, tmp_path / "r", "--space", SPACE, "--rois", "V1"), 2, "--rois"),
-    ]
-    for words, code, text in cases:
-        done = call_cli("sae", *words)
-        assert (done.code, text in done.stderr) == (code, True), (words, done.stderr)
-        assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_a_dead_atom_and_a_space_without_text_are_told(
-    study: Study, call_cli: Callable, tmp_path: Path
-) -> None:
-    import shutil
-
-    run = tmp_path / "run"
-    shutil.copytree(study.sae, run)
-    atoms = json.loads((run / "atoms.json").read_text())
-    atoms[5]["images"] = []
-    (run / "atoms.json").write_text(json.dumps(atoms))
-    done = call_cli("sae", "clamp", study.store, run, "5", "--brain", study.brain)
-    assert done.code == 3 and "dead" in done.stderr
-    plain, small = tmp_path / "plain", settings("seeds=0", "fit.steps=10")
-    store = open_store(study.store)
-    np.save(tmp_path / "rows.npy", store.target(SPACE).read(np.arange(store.images.n)))
-    rows = ("--from", tmp_path / "rows.npy")
-    mindeye("prepare", "targets", study.store, "--space", "array:plain", *rows)
-    mindeye("sae", "train", study.store, plain, "--space", "array:plain", *small)
-    wrong = call_cli("sae", "query", study.store, plain, "face", "--brain", study.brain)
-    assert wrong.code == 3 and "array:plain" in wrong.stderr  # the brain run is of another space
-    done = call_cli("sae", "map", study.store, plain, "face")
-    assert done.code == 2 and "has no text" in done.stderr
 
 
 def test_space_vectors_are_the_store_s(study: Study) -> None:
