@@ -182,11 +182,13 @@ def trained_rows(info: RunInfo, store: Store) -> Rows:
 
 def _of_this_store(info: RunInfo, store: Store) -> bool:
     """Whether the run's subjects are in the store, by name and by their voxels' places."""
-    masks = info.details.get("masks", ())
-    return all(
-        name in store.subjects and mask_fingerprint(store.subject(name)) == mask
-        for name, mask in zip(info.subjects, masks, strict=False)
-    )
+    masks = info.details.get("masks")
+    if not all(name in store.subjects for name in info.subjects):
+        return False
+    # Runs older than the record of their masks are known by their subjects' names alone.
+    return masks is None or list(masks) == [
+        mask_fingerprint(store.subject(n)) for n in info.subjects
+    ]
 
 
 def refuse_trained_images(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mindeye_store import open_store
 from mindeye_store.errors import InvalidInput
 
 
-class Source:
+class Source(ABC):
     """Stimuli by id, and in the order in which a file without ids means them."""
 
     def __init__(self, path: Path, known: dict[str, Any]) -> None:
@@ -43,9 +44,9 @@ class Source:
         numbers = [name for name in self.known if name.isdecimal()]
         return [*sorted(numbers, key=int), *sorted(self.known.keys() - set(numbers))]
 
+    @abstractmethod
     def read(self, ids: tuple[str, ...]) -> Pictures:
         """The pictures of these ids."""
-        raise NotImplementedError
 
 
 class StoreSource(Source):

@@ -134,10 +134,10 @@ def epoch_batches(sizes: Sequence[int], batch: int, seed: int, epoch: int) -> li
     list of int64 arrays
     """
     steps = steps_per_epoch(sizes, batch)
-    starts = np.cumsum([0, *sizes])
+    starts = np.cumsum([0, *sizes])[:-1]
     orders = [
         np.array_split(epoch_order(n, own, epoch) + start, steps)
-        for n, own, start in zip(sizes, subject_seeds(seed, len(sizes)), starts, strict=False)
+        for n, own, start in zip(sizes, subject_seeds(seed, len(sizes)), starts, strict=True)
     ]
     return [np.concatenate(parts) for parts in zip(*orders, strict=True)]
 

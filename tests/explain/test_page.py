@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,17 @@ def test_every_question_is_named_with_its_areas(
         assert f"{line['loss']:.3f}".replace("-", "\u2212") in markdown and name in markdown
     assert "(occlusion)" in latex
     assert "NSD" not in text  # the responses are simulated
+
+
+def test_pictures_without_a_name_are_not_dropped(
+    faces: tuple[Path, dict[str, Any]], call_cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    shutil.copytree(faces[0], tmp_path / "faces")
+    first = next((tmp_path / "faces").glob("asked-*.png"))
+    for number in range(100, 400):
+        shutil.copy(first, first.with_name(f"asked-{number}.png"))
+    done = call_cli("report", tmp_path / "faces", "--out", tmp_path / "p.html")
+    assert done.code == 3 and "'names' holds" in done.stderr and "explanation.json" in done.stderr
 
 
 @NEEDED

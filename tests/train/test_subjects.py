@@ -13,7 +13,7 @@ from small_runs import high, weights
 
 from mindeye_cli.core.atomic import write_json
 from mindeye_cli.core.runs import read_run
-from mindeye_cli.core.trials import training_trials
+from mindeye_cli.core.trials import trained_rows, training_trials
 from mindeye_cli.models.run_model import load_run
 from mindeye_cli.train.config import DataConfig
 from mindeye_cli.train.data import load_training_data
@@ -115,6 +115,12 @@ def test_trained_images_are_known_by_their_ids(make_store, tmp_path, caplog, mon
     monkeypatch.setattr(logging.getLogger("mindeye"), "propagate", True)
     train_high_level(high(turned, tmp_path / "d", *start))
     assert "another store" in caplog.text
+    # Fewer masks than subjects tell nothing of the subjects without one.
+    details = {**older, "trained_images": [0, 1]}
+    known = trained_rows(replace(info, details=details), open_store(store))
+    assert known.tolist() == [0, 1]
+    unknown = replace(info, details={**details, "masks": []})
+    assert trained_rows(unknown, open_store(store)).tolist() == []
 
 
 def test_sessions_are_the_first_ones(make_store):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -117,8 +118,7 @@ def fuse(module: nn.Module) -> None:
     """Fold each batch norm into the convolution before it, in place; outputs stay the same."""
     for child in module.children():
         fuse(child)
-    names = list(module._modules)
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in pairwise(list(module._modules)):
         before, after = module._modules[first], module._modules[second]
         if isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
             if before.out_channels == after.num_features:

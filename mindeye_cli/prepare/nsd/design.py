@@ -102,7 +102,7 @@ def _read_matlab(path: Path, subject: int) -> _MatDesign:
 
     try:
         content = loadmat(path)
-    # NotImplementedError is scipy's answer to MATLAB 7.3 files.
+    # What scipy raises for damaged files, and NotImplementedError for files of MATLAB 7.3.
     except (
         MatReadError,
         ValueError,

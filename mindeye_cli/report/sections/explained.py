@@ -26,6 +26,7 @@ from mindeye_cli.report.numbers import number
 from mindeye_cli.report.pictures import SUFFIXES
 from mindeye_cli.report.sections.explained_tables import RESPONDS, question
 from mindeye_cli.report.sections.panel import text
+from mindeye_store.errors import InvalidInput
 
 ASKED = "asked-"
 # Pictures asked about, in one row.
@@ -183,9 +184,15 @@ def _shown(item: Explanation, context: Context) -> Iterator[Block]:
     names = [str(name) for name in item.result.get("names", [])]
     if not files:
         return
+    if len(files) > len(names):
+        raise InvalidInput(
+            f"{len(files)} pictures '{ASKED}*' lie beside it, 'names' holds {len(names)}",
+            where=str(item.path),
+            fix="run mindeye explain again with --overwrite",
+        )
     pictures = [
         context.picture(file, f"picture asked about: {name}", below=name)
-        for file, name in zip(files, names, strict=False)
+        for file, name in zip(files, names[: len(files)], strict=True)
     ]
     width = min(ACROSS, len(pictures))
     rows = tuple(

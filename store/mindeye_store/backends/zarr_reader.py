@@ -24,7 +24,7 @@ class ZarrReader(ArrayReader):
             if last - first + 1 == rows.size:
                 return put(np.asarray(handle[first : last + 1]), places)
             return put(np.asarray(handle.oindex[rows]), places)
-        except Exception:
+        except Exception:  # whatever it was is raised again, once the other chunks have ended
             sync(_settle())
             raise
 
